@@ -1,0 +1,87 @@
+"""Keeping readings: what is new of a staged table goes into the lake, each reading once, a changed one as a new version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from qala.kernel.lake import get_lake
+from qala.kernel.lake.connection import Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of the rows of a staged table; new + new_versions + already_there = its rows."""
+
+    new: int
+    new_versions: int
+    already_there: int
+
+
+NOTHING_KEPT = Kept(0, 0, 0)
+
+
+def keep_staged(cursor: Cursor, *, source: str, now: datetime, dry_run: bool = False) -> Kept:
+    """Keep the readings of the temporary table ``staged(line, series, t, value, quality)``, in one commit.
+
+    A reading is (series, t, value): one that is in the lake, or earlier in the table, is already there. Another value
+    for the same series and time is a new version, received after those before it. So a value that returns to what it
+    was (A, then B, then A again) keeps B as current: sending a file again must never change what is current. Whoever
+    means A again edits the reading.
+
+    Args:
+        source: where the readings came from, e.g. ``load:<id>``.
+        dry_run: count only.
+    """
+    row = cursor.execute("SELECT count(*), min(t), max(t), min(series), max(series) FROM staged").fetchone()
+    if row is None or row[0] == 0:
+        return NOTHING_KEPT
+    total, low, high, first, last = row
+    bounds = {"low": low, "high": high, "first": first, "last": last}
+
+    def work(held: Cursor) -> Kept:
+        # Both joins meet only what lies in the staged times and series; the lake's files are sorted and dated by them.
+        held.execute(
+            """CREATE OR REPLACE TEMP TABLE known AS
+               SELECT s.series, s.t, e.value FROM lake.readings e
+               JOIN (SELECT DISTINCT series, t FROM staged) s ON e.series = s.series AND e.t = s.t
+               WHERE e.t BETWEEN $low AND $high AND e.series BETWEEN $first AND $last""",
+            bounds,
+        )
+        held.execute(
+            """CREATE OR REPLACE TEMP TABLE fresh AS
+               SELECT series, t, value, min(line) AS line, arg_min(quality, line) AS quality
+               FROM staged ANTI JOIN known USING (series, t, value) GROUP BY series, t, value"""
+        )
+        fresh, distinct, over = _one(
+            held,
+            """SELECT count(*), count(DISTINCT (series, t)),
+                      (SELECT count(*) FROM (SELECT DISTINCT series, t FROM fresh) SEMI JOIN known USING (series, t))
+               FROM fresh""",
+        )
+        if not dry_run and fresh:
+            # versions that came together follow each other by a microsecond, in their order in the file
+            ranked = (
+                "$now" if fresh == distinct
+                else "$now + to_microseconds(row_number() OVER (PARTITION BY series, t ORDER BY line) - 1)"
+            )  # fmt: skip
+            held.execute(
+                f"""INSERT INTO lake.readings
+                    SELECT series, t, value, quality, {ranked}, $source FROM fresh""",
+                {"now": now.replace(tzinfo=None), "source": source},
+            )
+        new = distinct - over
+        return Kept(new=new, new_versions=fresh - new, already_there=total - fresh)
+
+    try:
+        if dry_run:
+            return work(cursor)
+        return get_lake().commit(work, cursor=cursor)
+    finally:
+        cursor.execute("DROP TABLE IF EXISTS known; DROP TABLE IF EXISTS fresh")
+
+
+def _one(cursor: Cursor, statement: str) -> tuple[int, ...]:
+    row = cursor.execute(statement).fetchone()
+    assert row is not None  # noqa: S101  (an aggregate always gives a row)
+    return tuple(int(value) for value in row)

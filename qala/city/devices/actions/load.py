@@ -1,0 +1,518 @@
+"""Loading a file of readings."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.conf import settings
+from django.db import connection, transaction
+
+from qala import drivers
+from qala.city.people.public import get_organisation
+from qala.kernel import audit, outbox, units
+from qala.kernel.access import Who
+from qala.kernel.clock import SYSTEM_CLOCK, Clock
+from qala.kernel.errors import BadInput, QalaError
+from qala.kernel.lake import get_lake
+from qala.kernel.lake.connection import Cursor, quoted
+
+from ..models import Device, Load, RefusalReason
+from ..rules import Profile, exact_number, is_serial
+from ..store import resolve_series
+from .keep import Kept, keep_staged
+from .registry import NewDevice, register_devices, require_for
+from .spool import digest, spool
+from .staging import Columns, parse_cells, read_header, stage_batch, stage_lines
+
+BATCH_ROWS = 4_000_000
+SHORT = 15  # characters of a number that a double keeps exactly
+SHOWN_CONTENT = 300  # characters of a refused row that are kept
+
+
+@dataclass
+class Summary:
+    """What became of a file: read = new + new_versions + already_there + refused, always."""
+
+    load_id: UUID | None = None
+    read: int = 0
+    new: int = 0
+    new_versions: int = 0
+    already_there: int = 0
+    refused: int = 0
+    refused_by_reason: dict[str, int] = field(default_factory=dict)
+    series: int = 0
+    devices_created: int = 0
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+    refused_file: Path | None = None
+
+
+def load_readings(
+    *,
+    path: Path,
+    profile: Profile,
+    profile_name: str,
+    who: Who,
+    clock: Clock = SYSTEM_CLOCK,
+    dry_run: bool = False,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Summary:
+    """Load a file of readings into the lake, part by part, and tell what became of each row.
+
+    Each part is one commit. Whatever interrupts, what was kept is whole, and loading the file again finishes it: rows
+    that are there already are not added again.
+
+    Args:
+        profile: what the columns mean.
+        dry_run: read and count all, keep nothing; created devices are counted, not made.
+        progress: told the share of the file that is done, 0 to 1.
+
+    Raises:
+        NotAllowed: the asker may not load readings.
+        BadInput, TooMuch: the file can't be what the profile says.
+        Unavailable: the disk is full.
+    """
+    scope = who.require("devices.load")
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file.", fix="Give the path of a CSV (plain, gzip, zip) or Parquet file.")
+    owner = get_organisation(profile.owner) if profile.owner else None
+    if profile.unknown == "create":
+        require_for(who, "devices.manage", owner.pk if owner else None)
+        drivers.driver(profile.model or "")
+    run = _Run(path=path, profile=profile, who=who, clock=clock, dry_run=dry_run, progress=progress)
+    run.owner_id = owner.pk if owner else None
+    if not scope.everything:
+        run.owners = scope.organisations
+    if dry_run:
+        with _temporary_folder() as folder:
+            run.folder = folder
+            run.go()
+            refused = settings.QALA.loads_dir / "dry-run-refused.csv"
+            if run.summary.refused:
+                settings.QALA.loads_dir.mkdir(parents=True, exist_ok=True)
+                shutil.move(run.refused_path, refused)
+                run.summary.refused_file = refused
+        return run.summary
+    load = Load.objects.create(
+        file_name=path.name[:255], file_bytes=path.stat().st_size, profile=profile_name[:64],
+        profile_text=profile.model_dump(mode="json"), started_at=clock.now(), who_id=who.id, who_name=who.name[:200],
+        organisation_id=run.owner_id,
+    )  # fmt: skip
+    run.load = load
+    run.summary.load_id = load.pk
+    run.folder = settings.QALA.loads_dir / str(load.pk)
+    run.folder.mkdir(parents=True)
+    try:
+        with _held(run.folder / "running"):
+            Load.objects.filter(pk=load.pk).update(file_sha256=digest(path))
+            run.go()
+            _finish(run)
+    except BaseException as error:
+        why = error.what if isinstance(error, QalaError) else f"{type(error).__name__}: {error}"
+        now = clock.now()
+        with transaction.atomic():
+            Load.objects.filter(pk=load.pk).update(state=Load.FAILED, finished_at=now, error=why[:2000], **run.counts())
+            audit.record(who=who, now=now, verb="devices.load_readings", thing="load", key=load.pk, after={"error": why[:500]})
+        raise
+    (run.folder / "running").unlink(missing_ok=True)
+    return run.summary
+
+
+def fail_interrupted_loads(*, now: datetime) -> int:
+    """Mark loads whose process is gone as failed; returns how many."""
+    gone = 0
+    for load in Load.objects.filter(state=Load.RUNNING):
+        mark = settings.QALA.loads_dir / str(load.pk) / "running"
+        try:
+            with open(mark) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # its process lives
+        except FileNotFoundError:
+            pass
+        gone += Load.objects.filter(pk=load.pk, state=Load.RUNNING).update(
+            state=Load.FAILED, finished_at=now, error="The process was interrupted; load the file again to finish it."
+        )
+        for leftover in mark.parent.glob("part-*"):
+            leftover.unlink(missing_ok=True)
+    return gone
+
+
+class _Run:
+    """One pass over a file."""
+
+    def __init__(
+        self, *, path: Path, profile: Profile, who: Who, clock: Clock, dry_run: bool, progress: Callable[[float], None]
+    ) -> None:
+        self.path, self.profile, self.who, self.clock = path, profile, who, clock
+        self.dry_run, self.progress = dry_run, progress
+        self.summary = Summary()
+        self.load: Load | None = None
+        self.folder = Path()
+        self.owner_id: UUID | None = None
+        self.owners: frozenset[UUID] | None = None  # whose devices the asker may load for; None: all
+        self.known: dict[str, list[tuple[int, str, str, int]]] = {}  # serial → (series, property, unit, exponent)
+        self.created: set[str] = set()
+        self.touched: dict[int, datetime] = {}  # series → latest time in this file
+
+    @property
+    def refused_path(self) -> Path:
+        return self.folder / "refused.csv"
+
+    @property
+    def source(self) -> str:
+        return f"load:{self.load.pk}" if self.load else "dry run"
+
+    def go(self) -> None:
+        cursor = get_lake().cursor()
+        try:
+            cursor.execute("SET preserve_insertion_order = true")
+            if self.profile.format == "parquet":
+                self._parquet(cursor)
+            else:
+                self._csv(cursor)
+        finally:
+            cursor.close()
+        self.summary.series = len(self.touched)
+        self.summary.devices_created = len(self.created)
+        if self.refused_path.exists():
+            self.summary.refused_file = self.refused_path
+
+    def counts(self) -> dict[str, Any]:
+        found = self.summary
+        return {
+            "rows_read": found.read, "rows_new": found.new, "rows_new_version": found.new_versions,
+            "rows_already_there": found.already_there, "rows_refused": found.refused,
+            "refused_by_reason": found.refused_by_reason, "series_count": len(self.touched),
+            "devices_created": len(self.created), "first_time": found.first_time, "last_time": found.last_time,
+        }  # fmt: skip
+
+    def _csv(self, cursor: Cursor) -> None:
+        size, columns, unpacked = self.path.stat().st_size, None, 0
+        limit = settings.QALA
+        estimate = size * (1 if self.path.suffix not in (".zip", ".gz") else 10)
+
+        def advance(count: int) -> None:
+            nonlocal unpacked
+            unpacked += count
+
+        parts = spool(
+            self.path, self.folder, encoding=self.profile.encoding, max_bytes=limit.load_max_gib << 30,
+            max_ratio=limit.load_max_ratio, advance=advance,
+        )  # fmt: skip
+        for part in parts:
+            if columns is None:
+                with part.path.open(encoding="utf-8") as file:
+                    columns = read_header(file.readline(), self.profile, self.path.name)
+            try:
+                stage_lines(cursor, part.path, part.first_line, columns, self.profile)
+            except duckdb.InvalidInputException as error:
+                raise BadInput(f"{self.path.name} can't be read as lines: {str(error).splitlines()[0]}") from None
+            self._keep(cursor, columns)
+            self._report(unpacked / max(estimate, unpacked))
+        if columns is None:  # pragma: no cover  (spool always yields a part)
+            raise BadInput(f"{self.path.name} is empty.")
+
+    def _parquet(self, cursor: Cursor) -> None:
+        try:
+            file = pq.ParquetFile(self.path, memory_map=True)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise BadInput(f"{self.path.name} is not a Parquet file: {error}.") from None
+        with file:
+            columns = Columns(self.profile, list(file.schema_arrow.names), self.path.name)
+            wanted = sorted({file.schema_arrow.names[position - 1] for position in columns.position.values()})
+            total, line = max(file.metadata.num_rows, 1), 1
+            for batch in _batches(file, wanted):
+                narrowed = Columns(self.profile, list(batch.schema.names), self.path.name)
+                stage_batch(cursor, batch, line, narrowed)
+                self._keep(cursor, narrowed)
+                line += batch.num_rows
+                self._report((line - 1) / total)
+
+    def _keep(self, cursor: Cursor, columns: Columns) -> None:
+        """One part: parse, resolve, refuse, keep."""
+        now = self.clock.now()
+        parse_cells(cursor, columns, self.profile, now=now)
+        self._resolve(cursor, now)
+        self._number(cursor)
+        read, refused = _counts(cursor)
+        kept = keep_staged(cursor, source=self.source, now=now, dry_run=self.dry_run)
+        if refused:
+            self._refuse(cursor, now)
+        self._remember(cursor)
+        found = self.summary
+        found.read += read
+        found.refused += refused
+        _add(found, kept)
+        cursor.execute("DROP TABLE parsed; DROP TABLE numbered; DROP TABLE staged")
+
+    def _resolve(self, cursor: Cursor, now: datetime) -> None:
+        """Learn the series of the serials in ``parsed``, creating devices where the profile says so."""
+        rows = cursor.execute("SELECT DISTINCT serial FROM parsed WHERE reason IS NULL").fetchall()
+        fresh = [serial for (serial,) in rows if serial not in self.known]
+        found = resolve_series(fresh, owners=self.owners)
+        unknown = [serial for serial in fresh if serial not in found]
+        if unknown and self.profile.unknown == "create" and self.profile.model:
+            taken = set(resolve_series(unknown, owners=None))  # another organisation's: refused like an unknown one
+            make = [serial for serial in unknown if serial not in taken and is_serial(serial)]
+            self.created.update(make)
+            if self.dry_run:
+                driver = drivers.driver(self.profile.model)
+                for number, serial in enumerate(make):
+                    invented = -1 - len(self.created) * 100 - number * len(driver.property)
+                    found[serial] = [
+                        (invented - index, one.name, one.unit, one.exponent) for index, one in enumerate(driver.property)
+                    ]
+            else:
+                register_devices(
+                    [NewDevice(serial=serial, model=self.profile.model, owner_id=self.owner_id) for serial in make],
+                    who=self.who, now=now, why=f"unknown in {self.path.name}, profile creates",
+                )  # fmt: skip
+                found.update(resolve_series(make, owners=None))
+        self.known.update({serial: found.get(serial, []) for serial in fresh})
+
+    def _number(self, cursor: Cursor) -> None:
+        """``parsed`` → ``numbered`` (series and exact whole numbers, or a reason) → ``staged``."""
+        pairs = cursor.execute("SELECT DISTINCT serial, property, unit FROM parsed WHERE reason IS NULL").fetchall()
+        out: dict[str, list[Any]] = {name: [] for name in ("serial", "property", "unit", "series", "num", "den", "fault")}
+        for serial, wanted, unit in pairs:
+            series, ratio, fault = _match(self.known.get(serial, []), wanted, unit)
+            for name, value in zip(
+                out, (serial, wanted, unit, series, ratio.numerator, ratio.denominator, fault), strict=True
+            ):
+                out[name].append(value)
+        kinds = (pa.string(), pa.string(), pa.string(), pa.int64(), pa.int64(), pa.int64(), pa.string())
+        cursor.register(
+            "matched", pa.table({name: pa.array(out[name], kind) for name, kind in zip(out, kinds, strict=True)})
+        )
+        kind = next(row[1] for row in cursor.execute("DESCRIBE parsed").fetchall() if row[0] == "value")
+        R = RefusalReason
+        cursor.execute(
+            f"""CREATE OR REPLACE TEMP TABLE numbered AS
+                SELECT line, content, serial, t, quality, series, number, time_text, value_text, num, den,
+                  CASE WHEN reason IS NOT NULL THEN reason
+                       WHEN fault IS NOT NULL THEN fault
+                       WHEN number IS NOT NULL THEN NULL
+                       WHEN TRY_CAST(value_text AS DOUBLE) IS NULL OR NOT isfinite(TRY_CAST(value_text AS DOUBLE))
+                         OR contains(value_text, '_') THEN {quoted(R.NOT_A_NUMBER.value)}
+                       WHEN abs(TRY_CAST(value_text AS DOUBLE)) * num / den >= 1e18 THEN {quoted(R.TOO_LARGE.value)}
+                       ELSE {quoted(R.TOO_FINE.value)} END AS reason
+                FROM (SELECT p.*, CAST(value AS VARCHAR) AS value_text, m.series, m.fault, m.num, m.den,
+                             {_exact(kind, self.profile.decimal)} AS number
+                      FROM parsed p LEFT JOIN matched m ON p.serial = m.serial
+                        AND p.property IS NOT DISTINCT FROM m.property AND p.unit IS NOT DISTINCT FROM m.unit)"""
+        )
+        cursor.unregister("matched")
+        self._number_long(cursor)
+        cursor.execute(
+            """CREATE OR REPLACE TEMP TABLE staged AS
+               SELECT line, series::INTEGER AS series, t, number AS value, quality FROM numbered WHERE reason IS NULL"""
+        )
+
+    def _number_long(self, cursor: Cursor) -> None:
+        """Values of more characters than a double is exact for."""
+        rows = cursor.execute(
+            f"""SELECT line, value_text, num, den FROM numbered
+                WHERE number IS NULL AND num IS NOT NULL AND length(value_text) > {SHORT}"""
+        )
+        longs: list[pa.Table] = []
+        while chunk := rows.fetchmany(100_000):
+            found = [exact_number(text, Fraction(num, den), decimal=self.profile.decimal) for _, text, num, den in chunk]
+            table = pa.table(
+                {
+                    "line": pa.array([row[0] for row in chunk], pa.int64()),
+                    "number": pa.array([one if isinstance(one, int) else None for one in found], pa.int64()),
+                    "fault": pa.array([None if isinstance(one, int) else one for one in found], pa.string()),
+                }
+            )
+            longs.append(table)
+        if longs:
+            cursor.register("longs", pa.concat_tables(longs))
+            cursor.execute(
+                """UPDATE numbered SET number = longs.number, reason = longs.fault FROM longs
+                   WHERE numbered.line = longs.line AND numbered.reason IN ('not_a_number', 'too_large', 'too_fine')"""
+            )
+            cursor.unregister("longs")
+
+    def _refuse(self, cursor: Cursor, now: datetime) -> None:
+        """Append refused rows to the load's file and, once each, to the lake."""
+        content = f"left(coalesce(content, concat_ws(' ', serial, time_text, value_text)), {SHOWN_CONTENT})"
+        piece = self.folder / "part-refused.csv"
+        header = not self.refused_path.exists()
+        cursor.execute(
+            f"""COPY (SELECT line, reason, {content} AS content FROM numbered WHERE reason IS NOT NULL ORDER BY line)
+                TO {quoted(piece)} (FORMAT csv, HEADER {str(header).lower()})"""
+        )
+        with piece.open("rb") as source, self.refused_path.open("ab") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        piece.unlink()
+        for reason, count in cursor.execute(
+            "SELECT reason, count(*) FROM numbered WHERE reason IS NOT NULL GROUP BY reason"
+        ).fetchall():
+            self.summary.refused_by_reason[reason] = self.summary.refused_by_reason.get(reason, 0) + count
+        if self.dry_run:
+            return
+        get_lake().commit(
+            lambda held: held.execute(
+                f"""INSERT INTO lake.refusals
+                    SELECT $source, line, serial, t, {content}, reason, $now FROM numbered n
+                    WHERE reason IS NOT NULL AND NOT EXISTS (
+                      SELECT 1 FROM lake.refusals r WHERE r.serial IS NOT DISTINCT FROM n.serial AND r.line = n.line
+                        AND r.reason = n.reason AND r.content = {content.replace("content,", "n.content,")})""",
+                {"source": self.source, "now": now.replace(tzinfo=None)},
+            ),
+            cursor=cursor,
+        )
+
+    def _remember(self, cursor: Cursor) -> None:
+        rows = cursor.execute("SELECT series, min(t), max(t) FROM staged GROUP BY series").fetchall()
+        found = self.summary
+        for series, low, high in rows:
+            low, high = low.replace(tzinfo=UTC), high.replace(tzinfo=UTC)
+            self.touched[series] = max(high, self.touched.get(series, high))
+            found.first_time = min(low, found.first_time or low)
+            found.last_time = max(high, found.last_time or high)
+
+    def _report(self, share: float) -> None:
+        self.progress(share)
+        if self.load is not None:
+            Load.objects.filter(pk=self.load.pk).update(share=min(share, 0.99), **self.counts())
+
+
+def _finish(run: _Run) -> None:
+    assert run.load is not None  # noqa: S101
+    now = run.clock.now()
+    found = run.summary
+    with transaction.atomic():
+        mark_seen(run.touched)
+        Load.objects.filter(pk=run.load.pk).update(state=Load.DONE, finished_at=now, share=1, **run.counts())
+        counts = {
+            "read": found.read, "new": found.new, "new_versions": found.new_versions,
+            "already_there": found.already_there, "refused": found.refused,
+        }  # fmt: skip
+        audit.record(
+            who=run.who, now=now, verb="devices.load_readings", thing="load", key=run.load.pk,
+            after={"file": run.path.name, **counts},
+        )  # fmt: skip
+        if found.new or found.new_versions:
+            tell_kept(source=run.source, first=found.first_time, last=found.last_time, now=now, **counts)
+
+
+def tell_kept(*, source: str, first: datetime | None, last: datetime | None, now: datetime, **counts: int) -> None:
+    """News that readings of a source are in the lake."""
+    assert first is not None and last is not None  # noqa: S101  (something was kept)
+    payload = {"source": source, "first": first.isoformat(), "last": last.isoformat(), **counts}
+    outbox.tell("devices.readings_kept", payload, now=now)
+
+
+def mark_seen(latest: dict[int, datetime]) -> None:
+    """Move ``last_seen_at`` of the devices of these series forward to a measurement time."""
+    table, series = Device._meta.db_table, "devices_series"
+    statement = (
+        f"UPDATE {table} SET last_seen_at = %s, state = CASE state WHEN 'registered' THEN 'active' ELSE state END "
+        f"WHERE id = (SELECT device_id FROM {series} WHERE id = %s) AND (last_seen_at IS NULL OR last_seen_at < %s)"
+    )
+    adapt = connection.ops.adapt_datetimefield_value
+    rows = [(adapt(at), number, adapt(at)) for number, at in latest.items() if number > 0]
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, rows)
+
+
+def _match(
+    series: list[tuple[int, str, str, int]], wanted: str | None, unit: str | None
+) -> tuple[int | None, Fraction, str | None]:
+    """The series of a device that (property, unit) means, the exact ratio to its last digit, or what is wrong."""
+    one = Fraction(1)
+    if not series:
+        return None, one, RefusalReason.UNKNOWN_DEVICE.value
+    chosen = [row for row in series if row[1] == wanted] if wanted else series
+    if len(chosen) != 1:
+        return None, one, RefusalReason.UNKNOWN_SERIES.value
+    number, _, inside, exponent = chosen[0]
+    try:
+        return number, units.scale_of(unit or "", inside, exponent), None
+    except BadInput:
+        return None, one, RefusalReason.BAD_UNIT.value
+
+
+def _exact(kind: str, decimal: str) -> str:
+    """SQL for ``value`` × num / den as a whole number, NULL where it is none exactly.
+
+    Texts up to 15 characters are exact as doubles: the nearest whole number, put back, must give the same double.
+    Longer ones stay NULL here and go through ``exact_number``, which is slow and rarely needed.
+    """
+    if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"):
+        return (
+            "CASE WHEN num = 1 AND den = 1 THEN value::BIGINT "
+            "WHEN (value::HUGEINT * num) % den = 0 THEN TRY_CAST(value::HUGEINT * num // den AS BIGINT) END"
+        )
+    by_double = (
+        "CASE WHEN isfinite({d}) AND abs({d}) < 9e15 AND abs(round({d} * num / den)) * den < 9e15 "
+        "AND (round({d} * num / den) * den) / num = {d} THEN round({d} * num / den)::BIGINT END"
+    )
+    if kind in ("DOUBLE", "FLOAT"):
+        return by_double.format(d="value")
+    text = "CAST(value AS VARCHAR)" if kind != "VARCHAR" else "value"
+    if decimal == ",":
+        text = f"replace({text}, ',', '.')"
+    double = by_double.format(d=f"TRY_CAST({text} AS DOUBLE)")
+    return f"CASE WHEN length({text}) <= {SHORT} AND NOT contains({text}, '_') THEN {double} END"
+
+
+def _counts(cursor: Cursor) -> tuple[int, int]:
+    row = cursor.execute("SELECT count(*), count(reason) FROM numbered").fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def _add(found: Summary, kept: Kept) -> None:
+    found.new += kept.new
+    found.new_versions += kept.new_versions
+    found.already_there += kept.already_there
+
+
+def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:
+    """Batches of about ``BATCH_ROWS`` rows."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in file.iter_batches(batch_size=1 << 20, columns=columns):
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= BATCH_ROWS:
+            yield pa.Table.from_batches(held)
+            held, rows = [], 0
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """A file that is locked while this process works, so that others see whether it lives."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    settings.QALA.temp_dir.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix="load-", dir=settings.QALA.temp_dir))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,146 @@
+"""A file as it came → UTF-8 parts on disk of whole lines, each knowing the number of its first line."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from qala.kernel.errors import BadInput, TooMuch, Unavailable
+
+PART_BYTES = 192 << 20
+CHUNK = 4 << 20
+LONGEST_LINE = 1 << 20
+RATIO_FROM_BYTES = 64 << 20  # a small file may be all zeros without harm
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Whole lines of a file, in UTF-8."""
+
+    path: Path
+    first_line: int
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a plain, gzip or single-file zip file."""
+    with path.open("rb") as raw:
+        magic = raw.read(4)
+        raw.seek(0)
+        if magic[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                yield unpacked  # type: ignore[misc]
+        elif magic in (b"PK\x03\x04", b"PK\x05\x06"):
+            try:
+                with zipfile.ZipFile(raw) as archive:
+                    names = [one for one in archive.infolist() if not one.is_dir()]
+                    if len(names) != 1:
+                        listed = ", ".join(one.filename for one in names[:5]) or "none"
+                        raise BadInput(
+                            f"{path.name} holds {len(names)} files ({listed}), not one.",
+                            fix="Pack the one file of readings alone.",
+                        )
+                    if names[0].flag_bits & 1:
+                        raise BadInput(f"{path.name} is encrypted.", fix="Unpack it first.")
+                    with archive.open(names[0]) as unpacked_file:
+                        yield unpacked_file
+            except zipfile.BadZipFile as error:
+                raise BadInput(f"{path.name} is a broken zip file: {error}.", fix="Fetch it again.") from None
+        else:
+            yield raw
+
+
+def spool(
+    path: Path,
+    folder: Path,
+    *,
+    encoding: str,
+    max_bytes: int,
+    max_ratio: int,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Iterator[Part]:
+    """Unpack a text file part by part into ``folder``; each part is there when it is yielded.
+
+    What does not decode becomes U+FFFD, so that its row can be refused by line number.
+
+    Raises:
+        BadInput: not text (UTF-16 unannounced, NUL bytes, one endless line), or a broken archive.
+        TooMuch: it unpacks to more than allowed, or by a ratio that only a zip bomb has.
+        Unavailable: the disk is full.
+    """
+    packed = max(path.stat().st_size, 1)
+    is_utf8 = codecs.lookup(encoding).name == "utf-8"
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if is_utf8 else encoding)(errors="replace")
+    written, lines, pending = 0, 0, b""
+    number, first_line = 0, 1
+
+    def open_part() -> tuple[Path, IO[bytes]]:
+        name = folder / f"part-{number:05d}.csv"
+        return name, name.open("wb")
+
+    part_path, part = open_part()
+    part_bytes = 0
+    try:
+        with _opened(path) as source:
+            while True:
+                try:
+                    chunk = source.read(CHUNK)
+                except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+                    raise BadInput(f"{path.name} is damaged: {error}.", fix="Fetch it again.") from None
+                if written == 0 and is_utf8 and chunk[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                    raise BadInput(f"{path.name} is UTF-16.", fix='Say encoding = "utf-16" in the profile.')
+                written += len(chunk)
+                if written > max_bytes:
+                    raise TooMuch(
+                        f"{path.name} unpacks to more than {max_bytes >> 30} GiB.",
+                        fix="Split it, or raise QALA_LOAD_MAX_GIB.",
+                    )
+                if written > RATIO_FROM_BYTES and written / packed > max_ratio:
+                    raise TooMuch(
+                        f"{path.name} unpacks to over {max_ratio} times its size: a zip bomb does that.",
+                        fix="If it is really a file of readings, unpack it yourself or raise QALA_LOAD_MAX_RATIO.",
+                    )
+                text = decoder.decode(chunk, final=not chunk).encode()
+                if b"\0" in text:
+                    raise BadInput(f"{path.name} is not text: it holds NUL bytes.", fix="Export it as CSV or Parquet.")
+                data = pending + text
+                cut = data.rfind(b"\n") + 1 if chunk else len(data)
+                whole, pending = data[:cut], data[cut:]
+                if len(pending) > LONGEST_LINE:
+                    raise BadInput(
+                        f"Line {lines + whole.count(10) + 1} of {path.name} is longer than {LONGEST_LINE >> 20} MiB.",
+                        fix="A file of readings has one reading a line.",
+                    )
+                part.write(whole)
+                part_bytes += len(whole)
+                lines += whole.count(10)
+                advance(len(chunk))
+                if not chunk or part_bytes >= PART_BYTES:
+                    part.close()
+                    yield Part(part_path, first_line)
+                    part_path.unlink(missing_ok=True)
+                    if not chunk:
+                        return
+                    number, first_line, part_bytes = number + 1, lines + 1, 0
+                    part_path, part = open_part()
+    except OSError as error:
+        raise Unavailable(
+            f"{path.name} can't be unpacked into the data folder: {error.strerror or error}.",
+            fix="Free space and load it again.",
+        ) from error
+    finally:
+        part.close()

@@ -1,0 +1,91 @@
+"""Devices and readings over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+from django.http import HttpRequest
+from ninja import Query, Router, Schema
+
+from qala.kernel.paging import decode_cursor, encode_cursor, span_of
+
+from . import store
+
+devices = Router(tags=["devices"])
+readings = Router(tags=["readings"])
+
+
+class DeviceOut(Schema):
+    serial: str
+    model: str
+    state: str
+    owner: str | None
+    district: str | None
+    lon: float | None
+    lat: float | None
+    digits: int | None
+    multiplier: Decimal
+    installed_at: datetime | None
+    removed_at: datetime | None
+    last_seen_at: datetime | None
+
+
+class DevicePage(Schema):
+    items: list[DeviceOut]
+    count: int
+    next_cursor: str | None
+
+
+class ReadingOut(Schema):
+    serial: str
+    property: str
+    time: datetime
+    value: Decimal
+    unit: str
+    quality: str
+    version: int
+    received_at: datetime
+    source: str
+
+
+class ReadingPage(Schema):
+    items: list[ReadingOut]
+    next_cursor: str | None
+
+
+@devices.get("", response=DevicePage, summary="Devices that you may see, by serial")
+def list_devices(
+    request: HttpRequest, query: str = "", state: str = "", model: str = "", owner: str = "", district: str = "",
+    cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, object]:  # fmt: skip
+    narrowed = store.DeviceFilter(query=query, state=state, model=model, owner=owner, district=district)
+    after = decode_cursor(cursor, str) if cursor else ()
+    rows, count, following = store.list_devices(narrowed, who=request.who, after=after, limit=limit)  # type: ignore[attr-defined]
+    items = [
+        {
+            "serial": row.serial, "model": row.model, "state": row.state, "owner": row.owner.code if row.owner else None,
+            "district": row.district.code if row.district else None, "lon": row.lon, "lat": row.lat,
+            "digits": row.digits, "multiplier": row.multiplier, "installed_at": row.installed_at,
+            "removed_at": row.removed_at, "last_seen_at": row.last_seen_at,
+        }
+        for row in rows
+    ]  # fmt: skip
+    return {"items": items, "count": count, "next_cursor": encode_cursor(*following) if following else None}
+
+
+@readings.get("", response=ReadingPage, summary="Current readings, or those known at an instant")
+def list_readings(
+    request: HttpRequest, serial: str | None = None, property: str | None = None,
+    start: Annotated[datetime | None, Query(alias="from")] = None,
+    end: Annotated[datetime | None, Query(alias="to")] = None,
+    as_of: datetime | None = None, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> dict[str, object]:  # fmt: skip
+    """Ordered by series and time; `next_cursor` continues where the page ended, `null` at the end."""
+    after = decode_cursor(cursor, int, datetime.fromisoformat) if cursor else None
+    items, following = store.page_readings(
+        who=request.who, span=span_of(start, end, as_of), serial=serial, property=property, as_of=as_of,  # type: ignore[attr-defined]
+        after=(after[0], after[1]) if after else None, limit=limit,
+    )  # fmt: skip
+    return {"items": items, "next_cursor": encode_cursor(*following) if following else None}

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from qala.kernel.plug import Card, Command, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
+
+STAFF = ("analyst", "manager", "engineer", "operator")
+
+
+class DevicesConfig(MatterConfig):
+    name = "qala.city.devices"
+    label = "devices"
+    verbose_name = _("Devices")
+
+    def ready(self) -> None:
+        from .models import READINGS, REFUSALS
+
+        self.plug = Plug(
+            urls={"console/": "qala.city.devices.pages.urls"},
+            api={"devices": "qala.city.devices.api.devices", "readings": "qala.city.devices.api.readings"},
+            menu=(
+                MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20),
+                MenuEntry(_("Loads"), "devices:loads", "upload", "devices.load", 30),
+            ),
+            cards=(
+                Card("devices.fleet", "console.home", "devices/card_fleet.html", "qala.city.devices.pages.cards.fleet",
+                     "devices.view", 10),
+                Card("devices.loads", "console.home", "devices/card_loads.html", "qala.city.devices.pages.cards.loads",
+                     "devices.load", 30),
+            ),
+            layers=(
+                Layer("devices.points", _("Devices"), "qala.city.devices.pages.cards.points", "devices.view", 20),
+            ),
+            permissions=(
+                Permission("devices.view", _("See devices and their readings")),
+                Permission("devices.load", _("Load files of readings and see what was refused")),
+                Permission("devices.manage", _("Register, move and retire devices")),
+            ),
+            grants={
+                **dict.fromkeys(STAFF, ("devices.view",)),
+                "mayor": ("devices.view",),
+                "engineer": ("devices.view", "devices.load"),
+                "manager": ("devices.view", "devices.load", "devices.manage"),
+            },
+            lake_tables=(READINGS, REFUSALS),
+            told=(
+                Told("devices.registered", "count; devices: ids of the first hundred"),
+                Told("devices.readings_kept", "source; first, last: RFC 3339; counts read, new, new_versions, already_there, refused"),
+            ),
+            streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
+            commands=(
+                Command("load readings", "qala.city.devices.commands.load_readings"),
+                Command("export readings", "qala.city.devices.commands.export_readings"),
+            ),
+            prepare="qala.city.devices.commands.prepare",
+            demo="qala.city.devices.demo.load",
+            status="qala.city.devices.store.status",
+        )  # fmt: skip

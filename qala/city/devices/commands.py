@@ -1,0 +1,89 @@
+"""Command line verbs of devices."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+from django.utils.translation import gettext as _
+
+from qala.kernel import console, outbox
+from qala.kernel.access import system
+from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.instants import Instant
+from qala.kernel.paging import span_of
+
+from . import actions, store
+from .models import RefusalReason
+
+SUMMARY = {
+    "read": _("rows read"),
+    "new": _("new"),
+    "new_versions": _("new versions"),
+    "already_there": _("already there"),
+    "refused": _("refused"),
+    "refused_by_reason": _("refused, by reason"),
+    "series": _("series"),
+    "devices_created": _("devices created"),
+    "first_time": _("first time"),
+    "last_time": _("last time"),
+    "refused_file": _("refused rows are in"),
+    "load": _("load"),
+    "dry_run": _("only tried"),
+}
+
+
+@click.command("readings", help=_("Load a file of readings (CSV, also in gzip or zip, or Parquet); again adds nothing."))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--profile", required=True, metavar="NAME|FILE.toml", help=_("What the columns of the file mean."))
+@click.option("--dry-run", is_flag=True, help=_("Read, check and count everything; keep nothing."))
+def load_readings(file: Path, profile: str, dry_run: bool) -> None:
+    with console.progress(_("Loading {file}").format(file=file.name), total=100, unit="%") as bar:
+        summary = actions.load_readings(
+            path=file, profile=store.find_profile(profile), profile_name=profile,
+            who=system(f"cli:{console.operator()}"), dry_run=dry_run,
+            progress=lambda share: bar.update(done=round(100 * share)),
+        )  # fmt: skip
+        bar.update(done=100)
+    if not dry_run:
+        with console.progress(_("Computing what follows from it")):
+            outbox.deliver_due()
+    labels = {
+        reason: _("refused: {reason}").format(reason=RefusalReason(reason).label) for reason in summary.refused_by_reason
+    }
+    console.result(
+        {**{key: text for key, text in SUMMARY.items() if key != "refused_by_reason"}, **labels},
+        **{
+            "read": summary.read, "new": summary.new, "new_versions": summary.new_versions,
+            "already_there": summary.already_there, "refused": summary.refused, **summary.refused_by_reason,
+            "series": summary.series, "devices_created": summary.devices_created, "first_time": summary.first_time,
+            "last_time": summary.last_time, "refused_file": summary.refused_file, "load": summary.load_id,
+            "dry_run": dry_run,
+        },
+    )  # fmt: skip
+
+
+@click.command("readings", help=_("Write readings to a file: the current ones, or those known at an instant."))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), required=True, help=_("Form of the file."))
+@click.option("--serial", help=_("Only this device."))
+@click.option("--property", help=_("Only this property, e.g. water_volume."))
+@click.option("--from", "start", type=Instant(), help=_("From this date or instant on."))
+@click.option("--to", "end", type=Instant(), help=_("Before this date or instant."))
+@click.option("--as-of", type=Instant(), help=_("As it was known at this instant."))
+def export_readings(
+    file: Path, form: str, serial: str | None, property: str | None, start: datetime | None, end: datetime | None,
+    as_of: datetime | None,
+) -> None:  # fmt: skip
+    with console.progress(_("Writing {file}").format(file=file.name)):
+        rows = store.export_readings(
+            file, "csv" if form == "csv" else "parquet", who=system(f"cli:{console.operator()}"),
+            span=span_of(start, end), serial=serial, property=property, as_of=as_of,
+        )  # fmt: skip
+    console.result({"rows": _("rows"), "file": _("file")}, rows=rows, file=file)
+
+
+def prepare() -> None:
+    """What a data folder needs of devices: no load of a dead process is shown as running."""
+    actions.fail_interrupted_loads(now=SYSTEM_CLOCK.now())

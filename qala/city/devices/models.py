@@ -1,0 +1,183 @@
+"""Devices, what they measure, and the files that readings came in."""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from qala.kernel.ids import new_id
+from qala.kernel.lake import LakeTable
+
+from .rules import SERIAL
+
+class RefusalReason(models.TextChoices):
+    """Why a row of a file was not taken."""
+
+    COLUMNS = "columns", _("other number of columns than the header")
+    ENCODING = "encoding", _("not in the profile's encoding")
+    NO_SERIAL = "no_serial", _("no serial")
+    BAD_SERIAL = "bad_serial", _("serial has other signs than letters, digits, _ and -, or more than 64")
+    UNKNOWN_DEVICE = "unknown_device", _("no device has this serial")
+    UNKNOWN_SERIES = "unknown_series", _("the device does not measure this")
+    NO_TIME = "no_time", _("no time")
+    BAD_TIME = "bad_time", _("not a time in the profile's format, or without offset")
+    SKIPPED_HOUR = "skipped_hour", _("local time that did not exist: clocks went forward")
+    FUTURE = "future", _("time lies in the future")
+    TOO_OLD = "too_old", _("time lies before the profile's earliest")
+    NO_VALUE = "no_value", _("no value")
+    NOT_A_NUMBER = "not_a_number", _("value is not a number")
+    TOO_LARGE = "too_large", _("value is larger than any register")
+    TOO_FINE = "too_fine", _("value is finer than the register's last digit")
+    BAD_UNIT = "bad_unit", _("unit is unknown or measures something else")
+    BAD_QUALITY = "bad_quality", _("quality is not one of A, S, E, F, N")
+
+
+class Device(models.Model):
+    """One thing that measures. Its model (a driver's key) says what; its series hold the readings."""
+
+    REGISTERED, ACTIVE, RETIRED = "registered", "active", "retired"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    serial = models.CharField(max_length=64, unique=True, validators=[RegexValidator(rf"^{SERIAL}$")])
+    model = models.CharField(max_length=64)
+    owner = models.ForeignKey("people.Organisation", null=True, on_delete=models.PROTECT, related_name="+")
+    place = models.ForeignKey("places.Place", null=True, on_delete=models.PROTECT, related_name="+")
+    district = models.ForeignKey("places.Place", null=True, on_delete=models.PROTECT, related_name="+")
+    lon = models.FloatField(null=True)
+    lat = models.FloatField(null=True)
+    h3_cell = models.CharField(max_length=16, blank=True)
+    digits = models.PositiveSmallIntegerField(null=True)
+    multiplier = models.DecimalField(max_digits=12, decimal_places=6, default=1)
+    installed_at = models.DateTimeField(null=True)
+    removed_at = models.DateTimeField(null=True)
+    state = models.CharField(max_length=10, default=REGISTERED)
+    last_seen_at = models.DateTimeField(null=True)
+    is_demo = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=["registered", "active", "retired"]), name="device_known_state"),
+            models.CheckConstraint(
+                condition=Q(removed_at__isnull=True) | Q(installed_at__isnull=True) | Q(removed_at__gt=F("installed_at")),
+                name="device_removed_after_installed",
+            ),
+            models.CheckConstraint(condition=Q(multiplier__gt=0), name="device_multiplier_positive"),
+            models.CheckConstraint(
+                condition=Q(lon__isnull=True, lat__isnull=True)
+                | Q(lon__gte=-180, lon__lte=180, lat__gte=-90, lat__lte=90),
+                name="device_on_earth",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "serial"], name="device_by_owner"),
+            models.Index(fields=["model", "serial"], name="device_by_model"),
+            models.Index(fields=["district", "serial"], name="device_by_district"),
+            models.Index(fields=["state", "serial"], name="device_by_state"),
+            models.Index(fields=["last_seen_at"], name="device_by_last_seen"),
+        ]
+
+    def __str__(self) -> str:
+        return self.serial
+
+
+class Series(models.Model):
+    """What one device measures: (serial, property). Values are whole numbers of ``10**exponent`` × ``unit``."""
+
+    id = models.BigAutoField(primary_key=True)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="series")
+    property = models.CharField(max_length=64)
+    kind = models.CharField(max_length=10)
+    unit = models.CharField(max_length=16)
+    exponent = models.SmallIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["device", "property"], name="series_once"),
+            models.CheckConstraint(condition=Q(kind__in=["register", "interval", "instant"]), name="series_known_kind"),
+            models.CheckConstraint(condition=Q(exponent__gte=-9, exponent__lte=9), name="series_exponent"),
+        ]
+        indexes = [models.Index(fields=["property"], name="series_by_property")]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} {self.property}"
+
+
+class Load(models.Model):
+    """A file of readings on its way into the lake, and what came of it."""
+
+    RUNNING, DONE, FAILED = "running", "done", "failed"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    file_name = models.CharField(max_length=255)
+    file_bytes = models.BigIntegerField(default=0)
+    file_sha256 = models.CharField(max_length=64, blank=True)
+    profile = models.CharField(max_length=64)
+    profile_text = models.JSONField()
+    state = models.CharField(max_length=8, default=RUNNING)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    who_id = models.UUIDField(null=True)
+    who_name = models.CharField(max_length=200)
+    organisation = models.ForeignKey("people.Organisation", null=True, on_delete=models.PROTECT, related_name="+")
+    share = models.FloatField(default=0)
+    rows_read = models.BigIntegerField(default=0)
+    rows_new = models.BigIntegerField(default=0)
+    rows_new_version = models.BigIntegerField(default=0)
+    rows_already_there = models.BigIntegerField(default=0)
+    rows_refused = models.BigIntegerField(default=0)
+    refused_by_reason = models.JSONField(default=dict)
+    series_count = models.IntegerField(default=0)
+    devices_created = models.IntegerField(default=0)
+    first_time = models.DateTimeField(null=True)
+    last_time = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=["running", "done", "failed"]), name="load_known_state"),
+            models.CheckConstraint(
+                condition=~Q(state="done")
+                | Q(
+                    rows_read=F("rows_new") + F("rows_new_version") + F("rows_already_there") + F("rows_refused"),
+                ),
+                name="load_balances",
+            ),
+        ]
+        indexes = [models.Index(fields=["-started_at"], name="load_by_start")]
+
+    def __str__(self) -> str:
+        return f"{self.file_name} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+# One row a version of a reading; the current one is the latest received. `value` counts in the series' exponent.
+READINGS = LakeTable(
+    "readings",
+    columns=(
+        ("series", "INTEGER"),
+        ("t", "TIMESTAMP"),
+        ("value", "BIGINT"),
+        ("quality", "VARCHAR"),
+        ("received_at", "TIMESTAMP"),
+        ("source", "VARCHAR"),
+    ),
+    partitioned_by=("year(t)", "month(t)"),
+    sorted_by=("series", "t", "received_at"),
+)
+
+# Rows of loaded files that were refused, each with its line and why.
+REFUSALS = LakeTable(
+    "refusals",
+    columns=(
+        ("source", "VARCHAR"),
+        ("line", "BIGINT"),
+        ("serial", "VARCHAR"),
+        ("t", "TIMESTAMP"),
+        ("content", "VARCHAR"),
+        ("reason", "VARCHAR"),
+        ("received_at", "TIMESTAMP"),
+    ),
+    partitioned_by=("year(received_at)", "month(received_at)"),
+    sorted_by=("serial", "source", "line"),
+)

@@ -1,0 +1,54 @@
+"""What devices put on shared pages: cards, a layer of the map, the progress of a load."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+
+from qala.kernel.access import Who
+from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.errors import NotFound
+
+from .. import store
+
+
+def fleet(request: HttpRequest, who: Who) -> dict[str, Any]:
+    """How many devices there are and how many are silent."""
+    counts = store.count_by_state(who=who, now=SYSTEM_CLOCK.now())
+    return {"counts": counts, "total": counts["registered"] + counts["active"]}
+
+
+def loads(request: HttpRequest, who: Who) -> dict[str, Any]:
+    """The latest loads."""
+    return {"loads": store.list_loads(who=who, limit=5)}
+
+
+def points(who: Who, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:
+    """Devices with coordinates as GeoJSON points."""
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Point", "coordinates": [round(lon, 6), round(lat, 6)]},
+                "properties": {"key": serial, "name": serial, "kind": model, "state": state},
+            }
+            for serial, model, state, lon, lat in store.points_in(who)
+        ],
+    }
+
+
+def load_progress(who: Who, argument: str) -> dict[str, Any]:
+    """How far a load is, for a page that watches it."""
+    try:
+        key = UUID(argument)
+    except ValueError:
+        raise NotFound("There is no such load.") from None
+    load = store.get_load(key, who=who)
+    return {
+        "state": load.state, "percent": round(100 * load.share), "rows_read": load.rows_read, "rows_new": load.rows_new,
+        "rows_new_version": load.rows_new_version, "rows_already_there": load.rows_already_there,
+        "rows_refused": load.rows_refused,
+    }  # fmt: skip

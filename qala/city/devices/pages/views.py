@@ -1,0 +1,151 @@
+"""Console pages of devices and loads."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils.translation import get_language
+
+from qala import drivers
+from qala.city.people.public import list_organisations
+from qala.city.places.public import list_places
+from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.downloads import export_file, file_answer
+from qala.kernel.errors import NotFound
+from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.plug import cards_at
+
+from .. import store
+from ..models import Device, RefusalReason, Series
+from ..rules import Period, period_of
+
+SHOWN_READINGS = 200
+SORTS = ("serial", "-serial", "last_seen", "-last_seen")
+
+
+def device_list(request: HttpRequest) -> HttpResponse:
+    who, now, asked = request.who, SYSTEM_CLOCK.now(), request.GET  # type: ignore[attr-defined]
+    narrowed = store.DeviceFilter(
+        query=asked.get("q", "")[:200], state=asked.get("state", ""), model=asked.get("model", ""),
+        owner=asked.get("owner", ""), district=asked.get("district", ""),
+        silent_at=now if asked.get("silent") else None,
+    )  # fmt: skip
+    sort = asked.get("sort", "serial")
+    sort = sort if sort in SORTS else "serial"
+    kinds = (str,) if sort.endswith("serial") else (str, str)
+    after = decode_cursor(asked["after"], *kinds) if asked.get("after") else ()
+    rows, total, following = store.list_devices(narrowed, who=who, sort=sort, after=after)
+    language = get_language() or "en"
+    titles = {key: driver.title(language) for key, driver in drivers.drivers().items()}
+    silent_before = now - store.SILENT_AFTER
+    return render(
+        request,
+        "devices/list.html",
+        {
+            "rows": [
+                {
+                    "device": row, "model": titles.get(row.model, row.model),
+                    "silent": row.state != Device.RETIRED and row.last_seen_at is not None
+                    and row.last_seen_at < silent_before,
+                }
+                for row in rows
+            ],
+            "total": total, "next": encode_cursor(*following) if following else "", "sort": sort, "narrowed": narrowed,
+            "models": titles, "owners": list_organisations(), "districts": list_places("district", who=who),
+            "states": [Device.REGISTERED, Device.ACTIVE, Device.RETIRED], "first_page": not after,
+        },
+    )  # fmt: skip
+
+
+def device_page(request: HttpRequest, serial: str) -> HttpResponse:
+    who, now = request.who, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
+    device = store.get_device(serial, who=who)
+    series = store.series_of(device)
+    driver = drivers.drivers().get(device.model)
+    period = asked_period(request, series)
+    readings = [
+        {
+            "series": one, "at": at, "value": value, "quality": quality, "version": version, "received_at": received,
+            "source": source, "load": source.removeprefix("load:") if source.startswith("load:") else "",
+        }
+        for one in series
+        for at, value, quality, version, received, source in store.list_readings(one.pk, span=period.span)
+    ]  # fmt: skip
+    reasons = dict(RefusalReason.choices)
+    refusals = [
+        {"at": at, "line": line, "content": content, "reason": reasons.get(reason, reason), "refused_at": refused}
+        for at, line, content, reason, refused in store.list_refusals(device.serial, limit=50)
+    ]
+    changed = [
+        {**row, "versions": store.list_versions(row["series"].pk, at=row["at"])}
+        for row in readings
+        if row["version"] > 1
+    ][:20]
+    return render(
+        request,
+        "devices/device.html",
+        {
+            "device": device, "driver": driver,
+            "model": driver.title(get_language() or "en") if driver else device.model,
+            "silent": device.state != Device.RETIRED and device.last_seen_at is not None
+            and device.last_seen_at < now - store.SILENT_AFTER,
+            "series": series, "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
+            "reading_count": len(readings), "changed": changed, "refusals": refusals,
+            "cards": cards_at("devices.device", request, who, device=device, period=period),
+        },
+    )  # fmt: skip
+
+
+def asked_period(request: HttpRequest, series: list[Series]) -> Period:
+    """The period that a device's page shows."""
+    return period_of(
+        request.GET.get("from", ""), request.GET.get("to", ""), extent=store.extent([one.pk for one in series]),
+        now=SYSTEM_CLOCK.now(), city_zone=settings.TIME_ZONE,
+    )  # fmt: skip
+
+
+def download_readings(request: HttpRequest, serial: str, form: str) -> HttpResponseBase:
+    if form not in ("csv", "parquet"):
+        raise NotFound(f"There is no download in the form {form[:20]}.", fix="Forms are csv and parquet.")
+    who = request.who  # type: ignore[attr-defined]
+    device = store.get_device(serial, who=who)
+    period = asked_period(request, store.series_of(device))
+    with export_file() as path:
+        store.export_readings(path, "csv" if form == "csv" else "parquet", who=who, span=period.span, serial=serial)
+        return file_answer(path, f"{serial}-readings-{period.first}-{period.last}.{form}")
+
+
+def load_list(request: HttpRequest) -> HttpResponse:
+    loads = store.list_loads(who=request.who)  # type: ignore[attr-defined]
+    return render(request, "devices/loads.html", {"loads": loads})
+
+
+def load_page(request: HttpRequest, key: UUID) -> HttpResponse:
+    load = store.get_load(key, who=request.who)  # type: ignore[attr-defined]
+    reasons = dict(RefusalReason.choices)
+    return render(
+        request,
+        "devices/load.html",
+        {
+            "load": load,
+            "reasons": [
+                {"title": reasons.get(key, key), "count": count}
+                for key, count in sorted(load.refused_by_reason.items(), key=lambda pair: -pair[1])
+            ],
+            "refused": [
+                {**row, "reason": reasons.get(row["reason"], row["reason"])} for row in store.refused_rows(load)
+            ],
+            "serials": store.serials_of_load(load, limit=30),
+        },
+    )
+
+
+def download_refused(request: HttpRequest, key: UUID) -> HttpResponseBase:
+    load = store.get_load(key, who=request.who)  # type: ignore[attr-defined]
+    path = store.refused_path(load)
+    if not path.is_file():
+        raise NotFound("No row of this load was refused.")
+    return file_answer(path, f"refused-{load.started_at:%Y%m%d-%H%M}.csv")

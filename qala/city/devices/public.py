@@ -1,0 +1,48 @@
+"""What other matters and the site may use of devices."""
+
+from __future__ import annotations
+
+from .actions import NewDevice, keep_staged, mark_seen, register_devices, tell_kept
+from .models import Device, Load, RefusalReason, Series
+from .rules import Period, is_serial, period_of
+from .store import (
+    RFC3339,
+    copy_out,
+    current_sql,
+    decimal_sql,
+    get_device,
+    list_readings,
+    list_refusals,
+    list_series,
+    register_series,
+    series_of,
+    touched_series,
+    visible_to,
+)
+
+__all__ = [
+    "RFC3339",
+    "Device",
+    "Load",
+    "NewDevice",
+    "Period",
+    "RefusalReason",
+    "Series",
+    "copy_out",
+    "current_sql",
+    "decimal_sql",
+    "get_device",
+    "is_serial",
+    "keep_staged",
+    "list_readings",
+    "list_refusals",
+    "list_series",
+    "mark_seen",
+    "period_of",
+    "register_devices",
+    "register_series",
+    "series_of",
+    "tell_kept",
+    "touched_series",
+    "visible_to",
+]

@@ -1,0 +1,265 @@
+"""Closing: from registers in the lake to hourly consumption, and from that to the measures of districts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+from django.conf import settings
+from django.db import transaction
+
+from qala.city.devices.public import touched_series
+from qala.city.places.public import find_city
+from qala.kernel import measures, outbox
+from qala.kernel.lake import get_lake
+from qala.kernel.lake.connection import Cursor
+from qala.kernel.ranges import TimeRange, day_start, days_of
+
+from . import rules, store
+
+BATCH_READINGS = 2_000_000
+BATCH_INTERVALS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a close wrote: new or changed intervals, withdrawn ones, and the span of time that they lie in."""
+
+    series: int = 0
+    written: int = 0
+    withdrawn: int = 0
+    values: int = 0
+    span: TimeRange | None = None
+
+
+def close(series: Sequence[int], *, now: datetime) -> Closed:
+    """Compute the hourly consumption of registers anew and store what differs; then the measures of the days touched.
+
+    Idempotent: closing again writes nothing. Series that are no registers are passed over.
+    """
+    held = store.registers(list(series))
+    done = Closed(series=len(held))
+    spans: dict[str, TimeRange] = {}
+    for batch in _batches(sorted(held)):
+        written, withdrawn, span = _close_batch(batch, held, now)
+        done = Closed(done.series, done.written + written, done.withdrawn + withdrawn, 0, _hull(done.span, span))
+        if span is not None:
+            for name in {store.MEASURES[held[one][0]] for one in batch if held[one][0] in store.MEASURES}:
+                spans[name] = _hull(spans.get(name), span) or span
+    values = sum(compute_days(name, span=span, now=now) for name, span in sorted(spans.items()))
+    if done.written or done.withdrawn:
+        with transaction.atomic():
+            outbox.tell(
+                "meters.closed",
+                {
+                    "series": done.series, "written": done.written, "withdrawn": done.withdrawn,
+                    "first": _iso(done.span, "start"), "last": _iso(done.span, "end"),
+                },
+                now=now,
+            )  # fmt: skip
+    return Closed(done.series, done.written, done.withdrawn, values, done.span)
+
+
+def close_source(*, source: str, first: str, last: str, now: datetime) -> Closed:
+    """Close the registers that a source's readings touch; ``first`` and ``last`` are their times, RFC 3339."""
+    span = TimeRange(datetime.fromisoformat(first), datetime.fromisoformat(last) + timedelta(microseconds=1))
+    return close([series for series, _, _ in touched_series(source, span=span)], now=now)
+
+
+def _iso(span: TimeRange | None, side: str) -> str | None:
+    instant = getattr(span, side) if span else None
+    return instant.isoformat() if instant else None
+
+
+def _hull(one: TimeRange | None, other: TimeRange | None) -> TimeRange | None:
+    if one is None or other is None:
+        return one or other
+    assert one.start and one.end and other.start and other.end  # noqa: S101
+    return TimeRange(min(one.start, other.start), max(one.end, other.end))
+
+
+def _batches(series: list[int]) -> Iterable[list[int]]:
+    """Series in groups of about ``BATCH_READINGS`` readings."""
+    with get_lake().question() as cursor:
+        cursor.register("wanted", pa.table({"series": pa.array(series, pa.int32())}))
+        rows = cursor.execute(
+            "SELECT series, count(*) FROM lake.readings SEMI JOIN wanted USING (series) GROUP BY series ORDER BY series"
+        ).fetchall()
+    batch, size = [], 0
+    for one, count in rows:
+        if batch and size + count > BATCH_READINGS:
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += count
+    if batch:
+        yield batch
+
+
+def _close_batch(
+    batch: list[int], held: dict[int, tuple[str, str, int, Decimal, object]], now: datetime
+) -> tuple[int, int, TimeRange | None]:
+    lake = get_lake()
+    wanted = pa.table({"series": pa.array(batch, pa.int32())})
+    with lake.question() as cursor:
+        cursor.register("wanted", wanted)
+        rows = cursor.execute(
+            """SELECT series::BIGINT AS series, epoch_us(t) AS t, value FROM lake.readings SEMI JOIN wanted USING (series)
+               WHERE series BETWEEN $low AND $high ORDER BY series, t, received_at""",
+            {"low": batch[0], "high": batch[-1]},
+        ).fetchnumpy()
+    series, t, value = (np.asarray(rows[name], dtype=np.int64) for name in ("series", "t", "value"))
+    latest = np.append((series[1:] != series[:-1]) | (t[1:] != t[:-1]), True)  # the last received of each instant
+    series, t, value = series[latest], t[latest], value[latest]
+    steps = {one: store.max_step(held[one][1], held[one][0], held[one][2], held[one][3]) for one in batch}
+    numbers, where = np.unique(series, return_inverse=True)
+    step = np.array([steps[int(one)] for one in numbers], dtype=np.int64)[where]
+    found = rules.close(series, t, value, step)
+    factor, exponent = zip(*(whole_multiplier(held[int(one)][3], held[int(one)][2]) for one in numbers), strict=True)
+    place = np.searchsorted(numbers, found.series)
+    words = [rules.quality_and_method(flags) for flags in range(8)]
+    flags = found.flags.astype(np.int64)
+    staged = pa.table(
+        {
+            "series": found.series.astype(np.int32),
+            "start_at": pa.array(found.start, pa.timestamp("us")),
+            "end_at": pa.array(found.end, pa.timestamp("us")),
+            "value": found.value * np.array(factor, dtype=np.int64)[place],
+            "exponent": np.array(exponent, dtype=np.int8)[place],
+            "quality": pa.DictionaryArray.from_arrays(flags, pa.array([word[0] for word in words])).cast(pa.string()),
+            "method": pa.DictionaryArray.from_arrays(flags, pa.array([word[1] for word in words])).cast(pa.string()),
+            "flags": found.flags,
+        }
+    )
+    return _store(staged, wanted, batch, now)
+
+
+def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) -> tuple[int, int, TimeRange | None]:
+    """Insert the staged intervals that differ from the current ones, and withdraw those that are no more."""
+    lake = get_lake()
+    cursor = lake.cursor()
+    same = " AND ".join(
+        f"s.{one} IS NOT DISTINCT FROM c.{one}" for one in ("end_at", "value", "exponent", "quality", "method", "flags")
+    )
+    try:
+        cursor.register("staged", staged)
+        cursor.register("wanted", wanted)
+
+        def work(held: Cursor) -> tuple[int, int, TimeRange | None]:
+            sql = store.current_sql(TimeRange(), None, {}, f"series BETWEEN {batch[0]} AND {batch[-1]}")
+            held.execute(f"CREATE OR REPLACE TEMP TABLE current AS SELECT * FROM ({sql}) SEMI JOIN wanted USING (series)")
+            held.execute(
+                f"""CREATE OR REPLACE TEMP TABLE changed AS
+                    SELECT s.* FROM staged s LEFT JOIN current c USING (series, start_at)
+                    WHERE c.series IS NULL OR NOT ({same})"""
+            )
+            held.execute(
+                """CREATE OR REPLACE TEMP TABLE gone AS
+                   SELECT series, start_at, end_at FROM current ANTI JOIN staged USING (series, start_at)"""
+            )
+            counts = held.execute(
+                """SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone), min(start_at), max(end_at)
+                   FROM (SELECT start_at, end_at FROM changed UNION ALL SELECT start_at, end_at FROM gone)"""
+            ).fetchone()
+            assert counts is not None  # noqa: S101  (an aggregate always gives a row)
+            if counts[0] or counts[1]:
+                held.execute(
+                    """INSERT INTO lake.intervals
+                       SELECT series, start_at, end_at, value, exponent, quality, method, flags, $now FROM changed
+                       UNION ALL
+                       SELECT series, start_at, end_at, NULL, NULL, 'N', 'withdrawn', 0, $now FROM gone""",
+                    {"now": now.replace(tzinfo=None)},
+                )
+            if counts[2] is None:
+                return 0, 0, None
+            return counts[0], counts[1], TimeRange(counts[2].replace(tzinfo=UTC), counts[3].replace(tzinfo=UTC))
+
+        return lake.commit(work, cursor=cursor)
+    finally:
+        cursor.close()
+
+
+def whole_multiplier(multiplier: Decimal, exponent: int) -> tuple[int, int]:
+    """A multiplier as a whole factor and the exponent that results with the register's own: 1.5 at -3 is (15, -4)."""
+    _, digits, power = multiplier.normalize().as_tuple()
+    assert isinstance(power, int)  # noqa: S101  (the column holds finite numbers)
+    factor = int("".join(map(str, digits))) * (10**power if power > 0 else 1)
+    return factor, exponent + min(power, 0)
+
+
+def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
+    """Compute a consumption measure for every local day that ``span`` touches: each district and the whole city.
+
+    Meters without a known district count for the city alone. Intervals that are no consumption (quality N) are left out;
+    one that reaches over midnight because hours are missing is shared by time, with the bounds that this leaves.
+
+    Returns:
+        how many values were written.
+    """
+    assert span.start and span.end  # noqa: S101
+    zone = ZoneInfo(settings.TIME_ZONE)
+    city = find_city()
+    series = {
+        one: row for one, row in store.registers().items() if store.MEASURES.get(row[0]) == name
+    }  # fmt: skip
+    if not series:
+        return 0
+    districts = sorted({str(row[4]) for row in series.values() if row[4] is not None})
+    number = {key: position for position, key in enumerate(districts)}
+    numbers = np.array(sorted(series), dtype=np.int64)
+    group_of = np.array([number.get(str(series[int(one)][4]), -1) for one in numbers], dtype=np.int64)
+    days = list(days_of(span, zone))
+    width = max(1, BATCH_INTERVALS // (24 * len(series)))
+    written = 0
+    for begin in range(0, len(days), width):
+        some = days[begin : begin + width]
+        edges = [day_start(day, zone) for day in [*some, some[-1] + timedelta(days=1)]]
+        starts = np.array([int(edge.timestamp()) * 1_000_000 for edge in edges], dtype=np.int64)
+        owner, start, end, value = _usable(numbers, TimeRange(edges[0], edges[-1]))
+        group = group_of[np.searchsorted(numbers, owner)]
+        found = [
+            (districts[key[0]], key[1], use) for key, use in rules.day_use(group, owner, start, end, value, starts).items()
+        ]
+        if city is not None:
+            whole = rules.day_use(np.zeros_like(group), owner, start, end, value, starts)
+            found += [(str(city.pk), key[1], use) for key, use in whole.items()]
+        values = [
+            measures.Value(
+                subject=subject, period_start=edges[day], value=use.value, n=use.meters, lower=use.lower,
+                upper=use.upper, provenance="intervals of registers, close",
+            )
+            for subject, day, use in found
+        ]  # fmt: skip
+        written += measures.store(name, grain="day", start=edges[0], end=edges[-1], values=values, now=now)
+    return written
+
+
+def _usable(numbers: rules.Ints, span: TimeRange) -> tuple[rules.Ints, rules.Ints, rules.Ints, np.ndarray]:
+    """(series, start, end, value in the unit) of the current usable intervals that overlap a span, of these series."""
+    parameters: dict[str, object] = {}
+    assert span.start and span.end  # noqa: S101
+    low, high = (edge.astimezone(UTC).replace(tzinfo=None) for edge in (span.start, span.end))
+    # an interval that begins before the span may reach into it; all versions of such a one are looked at
+    sql = store.current_sql(
+        TimeRange(None, span.end), None, parameters,
+        f"""series BETWEEN {numbers[0]} AND {numbers[-1]} AND (start_at >= TIMESTAMP '{low}' OR (series, start_at) IN (
+            SELECT (series, start_at) FROM lake.intervals WHERE start_at < TIMESTAMP '{low}' AND end_at > TIMESTAMP '{low}'))""",
+    )  # fmt: skip
+    with get_lake().question() as cursor:
+        cursor.register("wanted", pa.table({"series": pa.array(numbers, pa.int32())}))
+        rows = cursor.execute(
+            f"""SELECT series::BIGINT AS series, epoch_us(start_at) AS start_us, epoch_us(end_at) AS end_us,
+                       value * pow(10.0, exponent) AS value
+                FROM ({sql}) SEMI JOIN wanted USING (series)
+                WHERE quality <> 'N' AND end_at > TIMESTAMP '{low}' AND start_at < TIMESTAMP '{high}'""",
+            parameters,
+        ).fetchnumpy()
+    return (
+        np.asarray(rows["series"], dtype=np.int64), np.asarray(rows["start_us"], dtype=np.int64),
+        np.asarray(rows["end_us"], dtype=np.int64), np.asarray(rows["value"], dtype=np.float64),
+    )  # fmt: skip

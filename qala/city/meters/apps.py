@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from qala.kernel.measures import Measure
+from qala.kernel.plug import Card, Command, Heard, MatterConfig, Plug, Told
+
+from .models import INTERVALS
+
+HOW = _(
+    "Sum of the hourly consumption of all meters of a district on a day of the city. Registers are interpolated at the "
+    "hour; hours after a fall or a jump of a register are left out; an interval of missing hours that reaches over "
+    "midnight is shared by time, with bounds."
+)
+
+
+class MetersConfig(MatterConfig):
+    name = "qala.city.meters"
+    label = "meters"
+    verbose_name = _("Meters")
+    plug = Plug(
+        urls={"console/": "qala.city.meters.pages.urls"},
+        api={"intervals": "qala.city.meters.api.router"},
+        cards=(
+            Card("meters.use", "console.home", "meters/card_use.html", "qala.city.meters.pages.cards.use",
+                 "devices.view", 20),
+            Card("meters.register", "devices.device", "meters/card_register.html", "qala.city.meters.pages.cards.register",
+                 "devices.view", 10),
+        ),
+        lake_tables=(INTERVALS,),
+        measures=(
+            Measure("meters.water_m3", _("Water used"), "m3", "place", ("day",), HOW),
+            Measure("meters.electricity_kwh", _("Electricity used"), "kWh", "place", ("day",), HOW),
+            Measure("meters.heat_kwh", _("Heat used"), "kWh", "place", ("day",), HOW),
+        ),
+        told=(Told("meters.closed", "series, written, withdrawn: counts; first, last: RFC 3339"),),
+        heard=(Heard("devices.readings_kept", "qala.city.meters.handlers.readings_kept"),),
+        commands=(Command("export intervals", "qala.city.meters.commands.export_intervals"),),
+        demo="qala.city.meters.demo.load",
+        status="qala.city.meters.store.status",
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""What meters put on shared pages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from qala.city.devices.public import Device, Period
+from qala.city.places.public import find_city
+from qala.kernel import measures
+from qala.kernel.access import Who
+from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.ranges import day_start, local_day
+
+from .. import store
+
+SHOWN_HAPPENINGS = 8
+DAYS = 14
+
+
+def use(request: HttpRequest, who: Who) -> dict[str, Any] | None:
+    """What the city used on its last whole day, and the two weeks before, of each commodity."""
+    city = find_city()
+    if city is None or not who.scope("devices.view").everything:
+        return None
+    zone = ZoneInfo(settings.TIME_ZONE)
+    today = local_day(SYSTEM_CLOCK.now(), zone)
+    found = []
+    for name in store.MEASURES.values():
+        values = measures.ask(
+            name, grain="day", start=day_start(today - timedelta(days=DAYS), zone), end=day_start(today, zone),
+            subjects=[str(city.pk)],
+        )  # fmt: skip
+        if not values:
+            continue
+        by_day = {local_day(value.period_start, zone): value for value in values}
+        last = max(by_day)
+        days = [today - timedelta(days=back) for back in range(DAYS, 0, -1)]
+        measure = measures.measure_named(name)
+        found.append(
+            {
+                "title": measure.title, "unit": measure.unit, "value": by_day[last], "start": by_day[last].period_start,
+                "end": day_start(last + timedelta(days=1), zone),
+                "bars": [by_day[day].value if day in by_day else None for day in days], "days": DAYS,
+            }
+        )  # fmt: skip
+    return {"found": found}
+
+
+def register(request: HttpRequest, who: Who, device: Device, period: Period) -> dict[str, Any] | None:
+    """A meter's consumption in the period, and what happened to its register at any time."""
+    series = store.find_register(device)
+    if series is None:
+        return None
+    happened = store.what_happened(series, device)
+    faults = [one for one in happened if one.kind != "missing"]
+    gaps = [one for one in happened if one.kind == "missing"]
+    zone = ZoneInfo(settings.TIME_ZONE)
+
+    def shown(one: Any) -> dict[str, Any]:
+        start, end = (datetime.fromtimestamp(at / 1_000_000, UTC) for at in (one.start, one.end))
+        day = local_day(end, zone)
+        return {
+            "kind": one.kind, "start": start, "end": end, "before": one.before, "after": one.after,
+            "difference": one.after - one.before,
+            "query": f"from={day - timedelta(days=1)}&to={day + timedelta(days=1)}",
+        }  # fmt: skip
+
+    intervals = store.list_intervals(series.pk, span=period.span)
+    usable = [row for row in intervals if row[4] != "N"]
+    exponent = intervals[0][3] if intervals else series.exponent
+    return {
+        "series": series, "device": device, "period": period, "exponent": exponent,
+        "total": sum(row[2] for row in usable) if usable else None,
+        "hours": sum(1 for row in intervals if row[4] == "A"),
+        "hours_missing": sum((row[1] - row[0]).total_seconds() / 3600 for row in intervals if row[4] == "E"),
+        "hours_faulty": sum((row[1] - row[0]).total_seconds() / 3600 for row in intervals if row[4] == "N"),
+        "computed_at": max((row[8] for row in intervals), default=None),
+        "faults": [shown(one) for one in faults[::-1][:SHOWN_HAPPENINGS]], "fault_count": len(faults),
+        "falls": sum(1 for one in faults if one.kind == "fall"), "jumps": sum(1 for one in faults if one.kind == "jump"),
+        "gap_count": len(gaps), "gap_hours": sum(one.end - one.start for one in gaps) / 3.6e9,
+        "longest_gap": shown(max(gaps, key=lambda one: one.end - one.start)) if gaps else None,
+        "rows": [
+            {"start": row[0], "end": row[1], "value": row[2], "quality": row[4], "flags": row[6], "version": row[7]}
+            for row in intervals[::-1][:200]
+        ],
+    }  # fmt: skip

@@ -1,0 +1,79 @@
+"""What allauth asks about accounts: who may sign in from where, in which words, and that nobody signs up alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.stagekit import clear_login
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from qala.kernel.access import Who
+from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.config import get_settings
+
+from . import actions, rules
+from .models import Person
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    # allauth's own words have no Kazakh
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "account_inactive": _("This account is closed."),
+        "email_password_mismatch": _("The e-mail address or the password is not right."),
+        "incorrect_code": _("This code is not right."),
+        "invalid_or_expired_key": _("This link is not valid any more."),
+        "invalid_password_reset": _("This link is not valid any more."),
+        "rate_limited": _("Too many attempts. Wait a few minutes and try again."),
+        "too_many_login_attempts": _("Too many attempts. Wait a few minutes and try again."),
+    }
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def pre_login(self, request: HttpRequest, user: Person, **about: Any) -> HttpResponse | None:
+        """Every way to sign in passes here, after the password or the code was right and before the session begins."""
+        refused: HttpResponse | None = super().pre_login(request, user, **about)
+        if refused is not None or rules.may_use(user, rules.remote_address(request.META)):
+            return refused
+        clear_login(request)
+        messages.error(
+            request,
+            gettext(
+                "A demo account works only on the computer that Qala runs on. "
+                "Ask an administrator for an account of your own."
+            ),
+        )
+        return HttpResponseRedirect(reverse("account_login"))
+
+    def post_login(self, request: HttpRequest, user: Person, **about: Any) -> HttpResponse:
+        """The language that a person chose comes back with them, on whatever machine they sign in."""
+        response: HttpResponse = super().post_login(request, user, **about)
+        if user.language:
+            response.set_cookie(
+                settings.LANGUAGE_COOKIE_NAME,
+                user.language,
+                max_age=settings.LANGUAGE_COOKIE_AGE,
+                samesite="Lax",
+                secure=settings.SESSION_COOKIE_SECURE,
+            )
+        return response
+
+    def set_password(self, user: Person, password: str) -> None:
+        """A person proved by mail that they are themselves and chose a new password."""
+        who = Who("person", str(user), user.pk)
+        actions.set_password(who=who, now=SYSTEM_CLOCK.now(), person=user, password=password)
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """The link in the mail: under the city's public address where the settings name one."""
+        url: str = super().get_reset_password_from_key_url(key)
+        public = get_settings().public_url
+        if public is None:
+            return url
+        return public.rstrip("/") + url.removeprefix(self.request.build_absolute_uri("/").rstrip("/"))

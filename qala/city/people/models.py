@@ -1,0 +1,188 @@
+"""Persons, organisations, roles, and who holds which role where."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from qala.kernel.ids import new_id
+
+from . import rules
+
+
+class PersonManager(BaseUserManager["Person"]):
+    """Finds persons by e-mail address whatever the case it is written in."""
+
+    def get_by_natural_key(self, username: str | None) -> Person:
+        return self.get(email=(username or "").strip().lower())
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> Person:
+        """A new person; without a password they sign in by one-time code only."""
+        person = self.model(email=email.strip().lower(), **fields)
+        person.set_password(password)
+        person.save(using=self._db)
+        return person
+
+
+class Person(AbstractBaseUser):
+    """Somebody who signs in. What they may do comes from memberships alone."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    email = models.EmailField(_("e-mail"), max_length=254, unique=True)
+    name = models.CharField(_("name"), max_length=200)
+    language = models.CharField(
+        _("language"), max_length=2, blank=True, choices=[(one, one) for one in rules.LANGUAGES]
+    )
+    is_active = models.BooleanField(default=True)
+    is_demo = models.BooleanField(default=False)
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    objects: ClassVar[PersonManager] = PersonManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("persons")
+        constraints = [
+            # together with the unique column: one address, one person, whatever the case it is written in
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="person_email_is_lower_case"),
+            models.CheckConstraint(
+                condition=models.Q(language__in=["", *rules.LANGUAGES]), name="person_known_language"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.get_full_name()
+
+
+class Organisation(models.Model):
+    """A body that owns things and employs people: the city's departments, utilities, contractors, district offices."""
+
+    KINDS = (
+        ("department", _("department")),
+        ("utility", _("utility")),
+        ("contractor", _("contractor")),
+        ("university", _("university")),
+        ("company", _("company")),
+        ("district_office", _("district office")),
+    )
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    code = models.SlugField(max_length=50, unique=True)
+    kind = models.CharField(max_length=20, choices=KINDS)
+    name_kk = models.CharField(max_length=200, blank=True)
+    name_ru = models.CharField(max_length=200, blank=True)
+    name_en = models.CharField(max_length=200, blank=True)
+    is_demo = models.BooleanField(default=False)
+
+    class Meta:
+        verbose_name = _("organisation")
+        verbose_name_plural = _("organisations")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    kind__in=["department", "utility", "contractor", "university", "company", "district_office"]
+                ),
+                name="organisation_known_kind",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(name_kk="", name_ru="", name_en=""), name="organisation_has_a_name"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"kk": self.name_kk, "ru": self.name_ru, "en": self.name_en}
+
+    @property
+    def name(self) -> str:
+        """The name in the active language; where it is missing, in the next of ``rules.FALL_BACK``."""
+        return rules.pick_text(get_language(), self.names)[0]
+
+    @property
+    def name_language(self) -> str:
+        """The language that ``name`` is really in; another than the active one wants a "not translated" mark."""
+        return rules.pick_text(get_language(), self.names)[1]
+
+
+class Role(models.Model):
+    """A bundle of permissions. The default roles are made by ``actions.prepare_roles``; a city may change them."""
+
+    key = models.SlugField(primary_key=True, max_length=50)
+    title_kk = models.CharField(max_length=100)
+    title_ru = models.CharField(max_length=100)
+    title_en = models.CharField(max_length=100)
+    permissions = models.JSONField(default=list)  # keys of declared permissions, sorted
+    offered = models.JSONField(default=list)  # keys that plugs ever offered: what was taken away is not given back
+
+    class Meta:
+        verbose_name = _("role")
+        verbose_name_plural = _("roles")
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def title(self) -> str:
+        """The title in the active language."""
+        return rules.pick_text(get_language(), {"kk": self.title_kk, "ru": self.title_ru, "en": self.title_en})[0]
+
+
+class Membership(models.Model):
+    """A person holds a role in an organisation, or in the whole city, over ``[valid_from, valid_to)``."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+    role = models.ForeignKey(Role, on_delete=models.PROTECT, related_name="memberships")
+    organisation = models.ForeignKey(
+        Organisation, on_delete=models.PROTECT, related_name="memberships", null=True, blank=True
+    )
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(valid_to__isnull=True) | models.Q(valid_to__gt=models.F("valid_from")),
+                name="membership_ends_after_its_start",
+            ),
+            models.UniqueConstraint(
+                fields=["person", "role", "organisation"],
+                condition=models.Q(valid_to__isnull=True),
+                name="membership_once_open_in_an_organisation",
+            ),
+            # null organisations differ from each other in a unique index, so the whole city needs its own
+            models.UniqueConstraint(
+                fields=["person", "role"],
+                condition=models.Q(valid_to__isnull=True, organisation__isnull=True),
+                name="membership_once_open_in_the_city",
+            ),
+            # an administrator holds what reaches everywhere, which one organisation cannot give
+            models.CheckConstraint(
+                condition=~models.Q(role=rules.ADMINISTRATOR) | models.Q(organisation__isnull=True),
+                name="membership_administrator_of_the_city",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} {self.role_id} {self.organisation_id or 'city'}"

@@ -1,0 +1,35 @@
+"""What other matters and the site may use of people."""
+
+from __future__ import annotations
+
+from qala.kernel.access import ANONYMOUS
+
+from .actions import create_first_administrator, create_organisation, create_person, join, prepare_roles, set_language
+from .models import Membership, Organisation, Person, Role
+from .rules import ADMINISTRATOR, is_loopback, may_use, pick_text, remote_address
+from .store import count_administrators, find_person, get_organisation, list_organisations, organisations_by_id, who_of
+
+__all__ = [
+    "ADMINISTRATOR",
+    "ANONYMOUS",
+    "Membership",
+    "Organisation",
+    "Person",
+    "Role",
+    "count_administrators",
+    "create_first_administrator",
+    "create_organisation",
+    "create_person",
+    "find_person",
+    "get_organisation",
+    "is_loopback",
+    "join",
+    "list_organisations",
+    "may_use",
+    "organisations_by_id",
+    "pick_text",
+    "prepare_roles",
+    "remote_address",
+    "set_language",
+    "who_of",
+]

@@ -1,0 +1,41 @@
+"""The addresses of allauth that make sense here, under the names that allauth gives them."""
+
+from __future__ import annotations
+
+from allauth.account import views
+from django.urls import path, re_path
+
+from .pages import forms
+
+urlpatterns = [
+    path("login/", views.LoginView.as_view(form_class=forms.SignInForm), name="account_login"),
+    path(
+        "login/code/",
+        views.RequestLoginCodeView.as_view(form_class=forms.RequestCodeForm),
+        name="account_request_login_code",
+    ),
+    path(
+        "login/code/confirm/",
+        views.ConfirmLoginCodeView.as_view(form_class=forms.ConfirmCodeForm),
+        name="account_confirm_login_code",
+    ),
+    path("logout/", views.logout, name="account_logout"),
+    path("inactive/", views.account_inactive, name="account_inactive"),
+    path("signup/", views.signup, name="account_signup"),  # says that it is closed; allauth's mails want its address
+    path(
+        "password/reset/",
+        views.PasswordResetView.as_view(form_class=forms.ResetPasswordForm),
+        name="account_reset_password",
+    ),
+    path("password/reset/done/", views.password_reset_done, name="account_reset_password_done"),
+    re_path(
+        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        views.PasswordResetFromKeyView.as_view(form_class=forms.NewPasswordForm),
+        name="account_reset_password_from_key",
+    ),
+    path(
+        "password/reset/key/done/",
+        views.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
+]

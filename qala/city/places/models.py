@@ -1,0 +1,123 @@
+"""Places: the city, its districts, their zones, address points; and the borders that each had, with their dates."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from qala.kernel.ids import new_id
+
+from . import rules
+
+
+class Place(models.Model):
+    """A named place of the city; places form one tree: city → district → zone → address point."""
+
+    class Kind(models.TextChoices):
+        CITY = "city", _("City")
+        DISTRICT = "district", _("District")
+        ZONE = "zone", _("Zone")
+        ADDRESS = "address", _("Address")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    code = models.SlugField(max_length=80, unique=True)
+    name_kk = models.CharField(max_length=200, blank=True)
+    name_ru = models.CharField(max_length=200, blank=True)
+    name_en = models.CharField(max_length=200, blank=True)
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
+    label_lon = models.FloatField(help_text="Where the name is written on a map, degrees east (WGS 84).")
+    label_lat = models.FloatField(help_text="Where the name is written on a map, degrees north (WGS 84).")
+    population = models.PositiveIntegerField(null=True)
+    is_demo = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["code"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["city", "district", "zone", "address"]), name="place_known_kind"
+            ),
+            models.UniqueConstraint(fields=["kind"], condition=Q(kind="city"), name="place_one_city"),
+            models.CheckConstraint(
+                condition=Q(kind="city", parent__isnull=True) | (~Q(kind="city") & Q(parent__isnull=False)),
+                name="place_city_is_root",
+            ),
+            models.CheckConstraint(condition=~Q(name_kk="") | ~Q(name_ru="") | ~Q(name_en=""), name="place_has_a_name"),
+            models.CheckConstraint(
+                condition=Q(label_lon__gte=-180, label_lon__lte=180, label_lat__gte=-90, label_lat__lte=90),
+                name="place_label_on_earth",
+            ),
+        ]
+        indexes = [models.Index(fields=["kind", "code"], name="place_by_kind")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names by language; empty where there is none."""
+        return {"kk": self.name_kk, "ru": self.name_ru, "en": self.name_en}
+
+    @property
+    def name(self) -> str:
+        """The name in the language of the page; where it lacks, in the next of ``rules.FALL_BACK``."""
+        return rules.pick_name(get_language(), self.names)[0]
+
+    def is_translated(self, language: str | None = None) -> bool:
+        """Whether the place has a name of its own in ``language`` (default: of the page), not a fall-back."""
+        asked = (language or get_language() or settings.LANGUAGE_CODE)[:2]
+        return rules.pick_name(asked, self.names)[1] == asked
+
+
+class PlaceShape(models.Model):
+    """The outline (or point) of a place, valid for ``[valid_from, valid_to)`` in UTC; ``None`` leaves a side open."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="shapes")
+    geometry_wkb = models.BinaryField()
+    min_lon = models.FloatField()
+    max_lon = models.FloatField()
+    min_lat = models.FloatField()
+    max_lat = models.FloatField()
+    h3_cell = models.CharField(max_length=16, help_text="H3 cell, resolution 9, of the place's label point.")
+    area_km2 = models.FloatField(null=True, help_text="Area on the ellipsoid; none for points.")
+    valid_from = models.DateTimeField(null=True)
+    valid_to = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["place"], condition=Q(valid_to__isnull=True), name="place_shape_one_open"
+            ),
+            models.CheckConstraint(condition=Q(valid_to__gt=F("valid_from")), name="place_shape_ends_after_start"),
+            models.CheckConstraint(
+                condition=Q(
+                    min_lon__gte=-180, max_lon__lte=180, min_lat__gte=-90, max_lat__lte=90,
+                    max_lon__gte=F("min_lon"), max_lat__gte=F("min_lat"),
+                ),
+                name="place_shape_bounds_in_order",
+            ),
+        ]  # fmt: skip
+        indexes = [
+            models.Index(fields=["place", "valid_from"], name="place_shape_by_time"),
+            models.Index(fields=["h3_cell"], name="place_shape_by_cell"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.place_id} {self.valid_from} – {self.valid_to}"
+
+
+class BordersVersion(models.Model):
+    """One row, whose token changes with every border: what a process keeps of borders is good for one token."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    token = models.UUIDField(default=new_id)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="borders_version_one_row")]
+
+    def __str__(self) -> str:
+        return str(self.token)

@@ -1,0 +1,109 @@
+"""Device models as data: one TOML file a model in this folder, or in a folder of the city's own."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from qala.kernel.errors import BadInput, NotFound
+
+
+class Property(BaseModel):
+    """One thing that a model measures.
+
+    Args:
+        name: e.g. ``water_volume``.
+        kind: ``register`` (counts up), ``interval`` (use since the last) or ``instant``.
+        unit: UCUM code of the inside unit.
+        exponent: values are whole numbers of ``10**exponent`` of that unit.
+        expected_interval_minutes: how often a working device reports.
+        max_per_hour: the most that can pass in an hour, in ``unit``; beyond it a register has jumped.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    kind: Literal["register", "interval", "instant"]
+    unit: str
+    exponent: Annotated[int, Field(ge=-9, le=9)]
+    expected_interval_minutes: Annotated[int, Field(ge=1, le=44640)] = 60
+    max_per_hour: Annotated[Decimal, Field(gt=0)] | None = None
+
+
+class Driver(BaseModel):
+    """One device model."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    maker: str
+    commodity: Literal["water", "electricity", "heat", "gas", "none"] = "none"
+    title_kk: str
+    title_ru: str
+    title_en: str
+    cannot: str
+    digits: Annotated[int, Field(ge=1, le=18)] | None = None
+    property: tuple[Property, ...]
+
+    @field_validator("property")
+    @classmethod
+    def _some_and_distinct(cls, value: tuple[Property, ...]) -> tuple[Property, ...]:
+        names = [one.name for one in value]
+        if not names or len(set(names)) != len(names):
+            raise ValueError("a model has at least one property, each with a name of its own")
+        return value
+
+    def title(self, language: str) -> str:
+        return {"kk": self.title_kk, "ru": self.title_ru}.get(language, self.title_en)
+
+    def property_named(self, name: str) -> Property:
+        """Raises NotFound: the model does not measure it."""
+        for one in self.property:
+            if one.name == name:
+                return one
+        known = ", ".join(one.name for one in self.property)
+        raise NotFound(f"The model {self.key} does not measure {name}; it measures {known}.")
+
+
+def parse(text: str, where: str) -> Driver:
+    """A driver from TOML.
+
+    Raises:
+        BadInput: it is not TOML or not a driver; every wrong line is named.
+    """
+    try:
+        return Driver.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{where} is not TOML: {error}") from None
+    except ValidationError as error:
+        rows = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
+        raise BadInput(f"{where} is not a driver.", rows=rows) from None
+
+
+@cache
+def drivers() -> dict[str, Driver]:
+    """All drivers by key."""
+    found: dict[str, Driver] = {}
+    for file in sorted(files(__name__).iterdir(), key=lambda one: one.name):
+        if re.search(r"\.toml$", file.name):
+            driver = parse(file.read_text(encoding="utf-8"), file.name)
+            found[driver.key] = driver
+    return found
+
+
+def driver(key: str) -> Driver:
+    """The driver of that key.
+
+    Raises:
+        NotFound: there is none.
+    """
+    try:
+        return drivers()[key]
+    except KeyError:
+        raise NotFound(f"There is no device model {key}.", fix=f"Known models: {', '.join(drivers())}.") from None

@@ -1,0 +1,76 @@
+"""Who asks, and how far their permissions reach.
+
+A permission is a word that a matter declares in its plug (``devices.view``); a role is a bundle of permissions in
+data; a membership gives a person a role in one organisation or in the whole city. ``Who`` is the outcome: what store
+and actions are told, so that no row is read or written without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from .errors import NotAllowed, SignInNeeded
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How far one permission reaches: everything, or the rows of some organisations."""
+
+    everything: bool = False
+    organisations: frozenset[UUID] = frozenset()
+
+    def covers(self, organisation: UUID | None) -> bool:
+        return self.everything or (organisation is not None and organisation in self.organisations)
+
+    def __or__(self, other: Scope) -> Scope:
+        return Scope(self.everything or other.everything, self.organisations | other.organisations)
+
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.organisations)
+
+
+NOTHING = Scope()
+EVERYTHING = Scope(everything=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """One asker: a person, the system itself, or nobody known."""
+
+    kind: Literal["person", "system", "anonymous"]
+    name: str
+    id: UUID | None = None
+    grants: Mapping[str, Scope] = field(default_factory=dict)
+
+    def scope(self, permission: str) -> Scope:
+        """How far ``permission`` reaches for this asker."""
+        return EVERYTHING if self.kind == "system" else self.grants.get(permission, NOTHING)
+
+    def may(self, permission: str, organisation: UUID | None = None) -> bool:
+        """Whether the asker holds ``permission`` for one organisation's rows (for any, where none is named)."""
+        scope = self.scope(permission)
+        return bool(scope) if organisation is None else scope.covers(organisation)
+
+    def require(self, permission: str, organisation: UUID | None = None) -> Scope:
+        """The scope of ``permission``.
+
+        Raises:
+            SignInNeeded: nobody is signed in.
+            NotAllowed: the asker does not hold the permission, or not for that organisation.
+        """
+        if not self.may(permission, organisation):
+            if self.kind == "anonymous":
+                raise SignInNeeded("This needs a signed-in person.", fix="Sign in and try again.")
+            raise NotAllowed(f"{self.name} does not hold the permission {permission} here.", fix="Ask an administrator.")
+        return self.scope(permission)
+
+
+ANONYMOUS = Who("anonymous", "anonymous")
+
+
+def system(name: str) -> Who:
+    """The system as asker, e.g. ``system("cli:root")`` or ``system("job:lake.maintain")``; all is allowed."""
+    return Who("system", name)

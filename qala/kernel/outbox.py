@@ -1,0 +1,85 @@
+"""The outbox: news written with the change it tells of, delivered to each hearing matter at least once.
+
+A delivery is claimed by a conditional update, so that any number of workers and commands may deliver side by side.
+A claim outlived by its lease goes back to due: handlers are idempotent.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+
+from . import plug
+from .clock import SYSTEM_CLOCK, Clock
+from .ids import new_id
+from .models import OutboxDelivery, OutboxEvent
+
+LEASE = timedelta(minutes=30)
+MAX_ATTEMPTS = 12
+log = structlog.get_logger(__name__)
+
+
+def tell(event: str, payload: dict[str, Any], *, now: datetime) -> OutboxEvent:
+    """Write an event and its deliveries; call it inside the transaction of the change.
+
+    Args:
+        event: declared name in the past tense, e.g. ``devices.readings_loaded``.
+        payload: JSON values; keys of things rather than the things.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError(f"{event} is told outside a transaction")
+    if event not in {told.event for told in plug.declared("told")}:
+        raise LookupError(f"no plug declares the event {event!r}")
+    row = OutboxEvent.objects.create(name=event, payload=payload, told_at=now)
+    OutboxDelivery.objects.bulk_create(
+        OutboxDelivery(event=row, handler=handler, due_at=now) for handler in plug.handlers_of(event)
+    )
+    return row
+
+
+def deliver_due(*, clock: Clock = SYSTEM_CLOCK, most: int = 100) -> int:
+    """Deliver what is due, one after the other, oldest first; returns how many were tried."""
+    tried = 0
+    while tried < most:
+        delivery = _claim(clock.now())
+        if delivery is None:
+            break
+        _deliver(delivery, clock)
+        tried += 1
+    return tried
+
+
+def _claim(now: datetime) -> OutboxDelivery | None:
+    # due_at of a claimed row is the end of its lease
+    ready = OutboxDelivery.objects.filter(Q(state=OutboxDelivery.DUE) | Q(state=OutboxDelivery.CLAIMED), due_at__lte=now)
+    for candidate in ready.order_by("due_at", "id")[:5]:
+        claim = new_id()
+        won = OutboxDelivery.objects.filter(
+            pk=candidate.pk, state=candidate.state, claim=candidate.claim, due_at=candidate.due_at
+        ).update(state=OutboxDelivery.CLAIMED, claim=claim, due_at=now + LEASE, attempts=candidate.attempts + 1)
+        if won:
+            return OutboxDelivery.objects.select_related("event").get(pk=candidate.pk)
+    return None
+
+
+def _deliver(delivery: OutboxDelivery, clock: Clock) -> None:
+    mine = OutboxDelivery.objects.filter(pk=delivery.pk, claim=delivery.claim)
+    started = time.perf_counter()
+    try:
+        plug.load(delivery.handler)(delivery.event.payload, delivery.event_id, clock.now())
+    except Exception as error:  # whatever it was, the delivery is kept and tried again
+        log.exception("outbox.failed", handler=delivery.handler, event_name=delivery.event.name)
+        gave_up = delivery.attempts >= MAX_ATTEMPTS
+        mine.update(
+            state=OutboxDelivery.FAILED if gave_up else OutboxDelivery.DUE,
+            due_at=clock.now() + timedelta(seconds=min(2**delivery.attempts, 3600)),
+            error=f"{type(error).__name__}: {error}"[:2000],
+        )
+    else:
+        mine.update(state=OutboxDelivery.DONE, done_at=clock.now(), error="")
+        log.info("outbox.delivered", handler=delivery.handler, seconds=round(time.perf_counter() - started, 3))

@@ -1,0 +1,211 @@
+"""The plug: what a matter offers to the house, as data. Functions are named by dotted path and imported when used.
+
+A matter's ``apps.py`` holds a ``MatterConfig`` with a ``plug``; ``plugs()`` gives all of them in the order of the house.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.apps import AppConfig, apps
+from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from .lake import LakeTable
+    from .measures import Measure
+
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A word that access is decided by; ``scoped`` ones may be held for some organisations only."""
+
+    key: str
+    title: Any
+    scoped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """An entry of the console's menu; ``url`` is a URL name, ``icon`` a Lucide icon's name."""
+
+    title: Any
+    url: str
+    icon: str
+    permission: str
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A piece of a shared page. ``place`` names the page (``console.home``, ``devices.device`` …).
+
+    ``context`` names ``function(request, who, **of_the_page) -> dict | None``; ``None`` leaves the card out.
+    """
+
+    key: str
+    place: str
+    template: str
+    context: str
+    permission: str
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A theme of the console's map. ``source`` names ``function(who, bounds) -> GeoJSON dict``."""
+
+    key: str
+    title: Any
+    source: str
+    permission: str
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of background work, called by its name; ``every`` makes it recurring. ``run(now, **arguments)``."""
+
+    name: str
+    run: str
+    every: timedelta | None = None
+    title: Any = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event that a matter hears: ``handler(payload, event_id, now)``, idempotent."""
+
+    event: str
+    handler: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event that a matter tells, with what its payload holds."""
+
+    event: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A server-sent event stream ``/sse/NAME/ARGUMENT``: ``snapshot(who, argument) -> dict`` is asked about once a second
+    a distinct argument, and sent where it changed; it raises ``NotAllowed`` or ``NotFound`` as any read."""
+
+    name: str
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A line of ``qala doctor``: ``function() -> (ok, what, what to do)``."""
+
+    name: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line verb, e.g. ``load readings``; ``command`` names a click command."""
+
+    path: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    urls: dict[str, str] = field(default_factory=dict)  # prefix → URL module
+    api: dict[str, str] = field(default_factory=dict)  # prefix below /api/v1 → dotted path of a Ninja router
+    menu: tuple[MenuEntry, ...] = ()
+    cards: tuple[Card, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    grants: dict[str, tuple[str, ...]] = field(default_factory=dict)  # default role → permissions
+    jobs: tuple[Job, ...] = ()
+    lake_tables: tuple[LakeTable, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    told: tuple[Told, ...] = ()
+    heard: tuple[Heard, ...] = ()
+    streams: tuple[Stream, ...] = ()
+    checks: tuple[Check, ...] = ()
+    commands: tuple[Command, ...] = ()
+    prepare: str | None = None  # dotted path of ``function()``: idempotent data that the matter needs, after migrations
+    demo: str | None = None  # dotted path of ``function(city: DemoCity)``: called in the order of the house
+    status: str | None = None  # dotted path of ``function() -> dict[str, int | float | str]`` for ``qala status``
+
+
+class MatterConfig(AppConfig):
+    """The app configuration of a matter (or of the kernel)."""
+
+    # Django takes a module's one configuration; this class is imported beside each, so it must not be a second one
+    default = False
+    default_auto_field = "django.db.models.BigAutoField"
+    plug = Plug()
+
+    def __init_subclass__(cls) -> None:
+        cls.default = True
+
+
+def plugs() -> Iterator[Plug]:
+    """The plugs of all matters, in the order of the house."""
+    for config in apps.get_app_configs():
+        if isinstance(config, MatterConfig):
+            yield config.plug
+
+
+def load(path: str) -> Callable[..., Any]:
+    """The function that a dotted path names."""
+    found: Callable[..., Any] = import_string(path)
+    return found
+
+
+def declared(kind: str) -> list[Any]:
+    """All that the plugs declare of one kind (``menu``, ``cards``, ``permissions`` …), in the order of the house."""
+    return [one for plug in plugs() for one in getattr(plug, kind)]
+
+
+@cache
+def handlers_of(event: str) -> tuple[str, ...]:
+    """Dotted paths of the handlers that hear an event."""
+    return tuple(heard.handler for heard in declared("heard") if heard.event == event)
+
+
+def job_named(name: str) -> Job:
+    """The declared job of that name.
+
+    Raises:
+        LookupError: no plug declares it.
+    """
+    for job in declared("jobs"):
+        if job.name == name:
+            return job  # type: ignore[no-any-return]
+    raise LookupError(f"no plug declares a job {name!r}")
+
+
+def cards_at(place: str, request: Any, who: Any, **of_the_page: Any) -> list[str]:
+    """The cards of a place that the asker may see, in order, as HTML; one that has nothing to say is left out.
+
+    A card that fails says so in its place and is written down: the page lives.
+    """
+    from django.template.loader import render_to_string
+
+    found = []
+    for card in sorted(declared("cards"), key=lambda one: one.order):
+        if card.place != place or not who.may(card.permission):
+            continue
+        try:
+            context = load(card.context)(request, who, **of_the_page)
+            if context is not None:
+                found.append(render_to_string(card.template, {**context, "card": card}, request))
+        except Exception:  # whatever one card does, the others stay
+            log.exception("card.failed", card=card.key)
+            found.append(render_to_string("site/parts/card_failed.html", {"card": card}, request))
+    return found

@@ -1,0 +1,10 @@
+"""The house's own commands, by path; those of matters come from their plugs."""
+
+from __future__ import annotations
+
+HOUSE = {
+    "up": "qala.site.commands.up.up",
+    "status": "qala.site.commands.status.status",
+    "doctor": "qala.site.commands.doctor.doctor",
+    "_part": "qala.site.commands.part.part",
+}

@@ -1,0 +1,144 @@
+"""What every request passes through: security headers, log and metrics, who is asking, problems."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.utils import translation
+from django.utils.functional import SimpleLazyObject
+
+from qala.city.people.public import may_use, remote_address, who_of
+from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.errors import QalaError
+from qala.kernel.ids import new_id
+
+from . import csp, metrics, problems
+
+log = structlog.get_logger(__name__)
+Next = Callable[[HttpRequest], HttpResponse]
+PERMISSIONS_POLICY = "camera=(), geolocation=(self), microphone=(), payment=(), usb=()"
+UNWATCHED = {"healthz", "metrics"}  # asked by machines every few seconds: counted, not logged
+
+
+class SecurityHeaders:
+    """Headers that browsers guard a page by, on every answer, static files included."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Content-Security-Policy", csp.policy())
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        return response
+
+
+class RequestLog:
+    """One log line and one count a request, by the name of its route; neither holds a query string."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        started = time.perf_counter()
+        request_id = str(new_id())
+        request.request_id = request_id  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+            seconds = time.perf_counter() - started
+            route = _route(request)
+            metrics.REQUESTS.labels(route, request.method if request.method in METHODS else "other", response.status_code).inc()
+            metrics.REQUEST_SECONDS.labels(route).observe(seconds)
+            if route not in UNWATCHED:
+                write = log.warning if response.status_code >= 500 else log.info
+                write(
+                    "request", method=request.method, path=request.path[:200], route=route, status=response.status_code,
+                    milliseconds=round(seconds * 1000, 1),
+                )  # fmt: skip
+        response.headers["X-Request-Id"] = request_id
+        return response
+
+
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+def _route(request: HttpRequest) -> str:
+    """The route's name, so that metrics have as many series as there are routes, not as there are addresses."""
+    match = request.resolver_match
+    return (match.view_name or match.route or "unnamed") if match is not None else "none"
+
+
+class AskingPerson:
+    """``request.who``: who asks, looked up when first needed; pages speak the language that the person chose."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        guard(request)
+        language = _chosen_language(request)
+        if language:
+            translation.activate(language)
+            request.LANGUAGE_CODE = language
+        return self.get_response(request)
+
+
+def guard(request: HttpRequest) -> None:
+    """Set ``request.who``, and have ``request.user`` be nobody where the account may not be used from here."""
+    signed_in = request.user
+    request.user = SimpleLazyObject(lambda: _usable(signed_in, request))  # type: ignore[assignment]
+    request.who = SimpleLazyObject(lambda: who_of(request.user, SYSTEM_CLOCK.now()))  # type: ignore[attr-defined]
+
+
+def attach_asker(request: HttpRequest) -> None:
+    """Give a request that passed no middleware its session, person and asker."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    request.session = store(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+    request.user = get_user(request)
+    guard(request)
+
+
+def language_of(request: HttpRequest) -> str:
+    """The language of an answer: the cookie's, else the person's, else the browser's, else the city's."""
+    return _chosen_language(request) or translation.get_language_from_request(request)
+
+
+def _chosen_language(request: HttpRequest) -> str:
+    """What a signed-in person chose, unless the cookie says otherwise."""
+    if settings.LANGUAGE_COOKIE_NAME in request.COOKIES or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return ""
+    language = getattr(request.user, "language", "")
+    return language if language and translation.check_for_language(language) else ""
+
+
+def _usable(person: Any, request: HttpRequest) -> Any:
+    """The person of the session, or nobody where the account may not be used from here (a demo account from afar)."""
+    if person.is_authenticated and not may_use(person, remote_address(request.META)):
+        return AnonymousUser()
+    return person
+
+
+class Problems:
+    """Domain errors that views raise become problem details or a page."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, QalaError):
+            return problems.response(request, exception)
+        if isinstance(exception, UnreadablePostError):  # whoever sent the body left; nobody reads this
+            return problems.bad_request(request)
+        return None

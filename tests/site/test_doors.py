@@ -1,0 +1,221 @@
+"""The doors of a running city: pages, problems, policy, API document, metrics, event streams."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from qala.site.testing import RunningCity, open_stream, read_until
+
+POLICY = {
+    "default-src": "'self'",
+    "worker-src": "'self'",
+    "img-src": "'self' data:",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/healthz", "/api/openapi.json", "/nowhere", "/robots.txt", "/api/v1/nowhere"])
+def test_every_answer_carries_the_policy(path: str, city: RunningCity) -> None:
+    found = city.visitor().get(path)
+    policy = dict(part.strip().split(" ", 1) for part in found.headers["content-security-policy"].split(";"))
+    assert policy.pop("report-uri") == "/csp-report"
+    assert policy == POLICY
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert found.headers["permissions-policy"].startswith("camera=()")
+    assert "unsafe" not in found.headers["content-security-policy"]
+
+
+def test_static_files_carry_the_policy_too(city: RunningCity) -> None:
+    page = city.visitor().get("/accounts/login/", accept="text/html").text
+    sheet = re.search(r'href="(/static/[^"]+\.css)"', page)
+    assert sheet
+    found = city.visitor().get(sheet[1])
+    assert found.status == 200
+    assert "default-src 'self'" in found.headers["content-security-policy"]
+    assert "immutable" in found.headers["cache-control"]
+
+
+def test_robots_stay_out(city: RunningCity) -> None:
+    assert city.visitor().get("/robots.txt").text == "User-agent: *\nDisallow: /\n"
+
+
+def test_problems_for_machines(city: RunningCity) -> None:
+    found = city.visitor().get("/api/v1/nowhere")
+    assert (found.status, found.headers["content-type"]) == (404, "application/problem+json")
+    assert {"type", "title", "status", "detail"} <= set(found.json())
+    anonymous = city.visitor().get("/api/v1/readings")
+    assert (anonymous.status, anonymous.json()["type"]) == (401, "urn:qala:problem:sign-in-needed")
+    page_as_json = city.visitor().get("/nowhere", accept="application/json")
+    assert page_as_json.json()["status"] == 404
+
+
+def test_problems_for_people(city: RunningCity) -> None:
+    found = city.visitor().get("/nowhere", accept="text/html", accept_language="en")
+    assert (found.status, found.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is nothing at this address." in found.text
+
+
+def test_a_page_asks_to_sign_in_and_comes_back(city: RunningCity, account: tuple[str, str]) -> None:
+    visitor = city.visitor()
+    asked = visitor.get("/console/", accept="text/html")
+    assert urlsplit(asked.url).path == "/accounts/login/"
+    assert "next=" in asked.url
+    assert visitor.sign_in(*account).status == 200
+    assert visitor.get("/console/", accept="text/html").url == city.address + "/console/"
+
+
+def test_wrong_parameters_are_named(city: RunningCity, account: tuple[str, str]) -> None:
+    visitor = city.visitor()
+    visitor.sign_in(*account)
+    found = visitor.get("/api/v1/readings?from=yesterday&limit=none")
+    assert (found.status, found.headers["content-type"]) == (422, "application/problem+json")
+    assert found.json()["rows"]
+
+
+def test_an_unknown_host_is_turned_away(city: RunningCity) -> None:
+    assert city.visitor().get("/accounts/login/", host="evil.example").status == 400
+    assert city.visitor().get("/sse/load/x", host="evil.example").status == 422
+
+
+def test_the_api_document_and_its_page(city: RunningCity) -> None:
+    document = city.visitor().get("/api/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    assert "/api/v1/readings" in document["paths"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            content = operation["responses"]["default"]["content"]
+            assert "application/problem+json" in content, f"{method} {path}"
+    page = city.visitor().get("/api/docs")
+    assert page.status == 200
+    assert "cdn" not in page.text
+    assert "<script>" not in page.text
+    linked = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
+    assert len(linked) >= 3
+    for path in linked:
+        assert city.visitor().get(path).status == 200
+
+
+def test_metrics_count_by_route_and_are_for_loopback(city: RunningCity) -> None:
+    def counted(text: str) -> float:
+        lines = [line for line in text.splitlines() if line.startswith('qala_http_requests_total{') and 'route="none"' in line]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    visitor = city.visitor()
+    before = counted(visitor.get("/metrics").text)
+    for number in range(5):
+        visitor.get(f"/nowhere/{number}")
+    text = visitor.get("/metrics").text
+    assert counted(text) == before + 5
+    assert "/nowhere" not in text
+    assert 'qala_http_request_seconds_bucket{le="0.05",route="healthz"}' in text or visitor.get("/healthz").status == 200
+    for header in ("x_forwarded_for", "forwarded"):
+        assert visitor.get("/metrics", **{header: "127.0.0.1"}).status == 403
+
+
+def test_metrics_of_the_worker_are_in_the_sum(city: RunningCity) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        text = city.visitor().get("/metrics").text
+        if re.search(r'qala_jobs_total\{job="lake.maintain",outcome="successful"\} [1-9]', text):
+            return
+        time.sleep(0.5)
+    raise AssertionError(text)
+
+
+def test_violation_reports_are_taken_and_counted(city: RunningCity) -> None:
+    visitor = city.visitor()
+
+    def counted() -> float:
+        return float(re.search(r"qala_csp_violations_total (\S+)", visitor.get("/metrics").text)[1])  # type: ignore[index]
+
+    before = counted()
+    report = {"csp-report": {"document-uri": city.address + "/x?token=s3cret", "violated-directive": "script-src"}}
+    sent = visitor.post("/csp-report", json.dumps(report).encode(), content_type="application/csp-report")
+    assert sent.status == 204
+    assert counted() == before + 1
+    assert visitor.post("/csp-report", b"not json", content_type="application/csp-report").status == 400
+    assert visitor.post("/csp-report", b"x" * 30_000, content_type="application/csp-report").status == 413
+    logged = [line for line in city.log if "csp.violation" in line]
+    assert logged
+    assert not any("s3cret" in line for line in city.log)
+
+
+def test_logs_are_json_lines_with_a_request_id_and_no_query(city: RunningCity) -> None:
+    found = city.visitor().get("/nowhere?token=s3cret&page=2")
+    key = found.headers["x-request-id"]
+    deadline = time.monotonic() + 5
+    lines: list[str] = []
+    while not lines and time.monotonic() < deadline:
+        lines = [line for line in city.log if key in line]
+        time.sleep(0.05)
+    told = json.loads(lines[0])
+    assert (told["event"], told["path"], told["status"], told["part"]) == ("request", "/nowhere", 404, "web")
+    assert not any("s3cret" in line for line in city.log)
+
+
+def test_an_upload_that_breaks_off_keeps_nobody_waiting(city: RunningCity) -> None:
+    where = urlsplit(city.address)
+    for _ in range(12):  # more than there are threads
+        opened = socket.create_connection((where.hostname, where.port), timeout=10)
+        opened.sendall(b"POST /csp-report HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n" + b"x" * 300_000)
+        opened.close()
+        opened = socket.create_connection((where.hostname, where.port), timeout=10)
+        opened.sendall(b"POST /csp-report HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n{")  # and stays
+    began = time.monotonic()
+    assert city.visitor().get("/robots.txt").status == 200
+    assert time.monotonic() - began < 2
+
+
+def test_chunked_bodies_are_refused(city: RunningCity) -> None:
+    where = urlsplit(city.address)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as opened:
+        opened.sendall(b"POST /csp-report HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+        assert opened.recv(100).startswith(b"HTTP/1.1 411")
+
+
+def test_a_stream_refuses_before_it_starts(city: RunningCity, account: tuple[str, str]) -> None:
+    for path, status in (("/sse/nothing", 404), ("/sse/load/" + "x" * 300, 404), ("/sse/load/no-load", 401)):
+        found = city.visitor().get(path, accept="text/event-stream")
+        assert (found.status, found.headers["content-type"]) == (status, "application/problem+json"), found.body
+    visitor = city.visitor()
+    visitor.sign_in(*account)
+    assert visitor.get("/sse/load/no-load").status == 404
+    assert visitor.post("/sse/load/no-load", b"{}").status == 422
+
+
+def test_a_stream_sends_the_snapshot_to_all_who_watch(city: RunningCity, prepared: tuple[Path, str], account: tuple[str, str]) -> None:
+    visitor = city.visitor()
+    visitor.sign_in(*account)
+    path = f"/sse/load/{prepared[1]}"
+    watching = [open_stream(city, path, visitor.cookie_header(), "Last-Event-ID: 12\r\n") for _ in range(20)]
+    try:
+        for opened in watching:
+            seen = read_until(opened, b"data: ")
+            seen += read_until(opened, b"\n\n") if not seen.endswith(b"\n\n") else b""
+            head, _blank, body = seen.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert b"text/event-stream" in head.lower()
+            assert b"retry: " in body
+            told = json.loads(re.search(rb"data: (\{.*\})", body)[1])  # type: ignore[index]
+            assert told["rows_new"] == 3
+        assert re.search(r"qala_event_streams 20\.0", city.visitor().get("/metrics").text)
+        began = time.monotonic()
+        assert city.visitor().get("/robots.txt").status == 200
+        assert time.monotonic() - began < 2
+    finally:
+        for opened in watching:
+            opened.close()
+    deadline = time.monotonic() + 20
+    while "qala_event_streams 0.0" not in city.visitor().get("/metrics").text:
+        assert time.monotonic() < deadline, "closed streams are still counted"
+        time.sleep(0.3)
