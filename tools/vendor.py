@@ -74,17 +74,14 @@ PACKAGES = (
     ),
 )  # fmt: skip
 
-# Those that templates, plugs and scripts name; a test compares.
+# What templates, plugs and scripts name, and a few that the next pages will; a test compares.
 ICONS = """
-activity arrow-down arrow-left arrow-right arrow-up arrow-up-right ban building-2 calendar chart-column check
-chevron-down chevron-left chevron-right chevrons-up-down circle-alert circle-check circle-help circle-x clock
-cloud-off cpu database diamond download droplet ellipsis external-link eye file-down file-text files flame
-flask-conical gauge gavel globe history house inbox info key languages layers layout-grid lightbulb list
-list-filter loader lock log-in log-out mail map map-pin megaphone menu messages-square minus monitor moon
-network octagon-x package palette pencil plug plus radio refresh-cw rotate-ccw route satellite-dish scroll-text
-search server settings shield shield-check signal signal-zero sun table thermometer trash-2 trending-down
-trending-up triangle-alert undo-2 upload user users vote waves wifi-off wind wrench x zap zoom-in zoom-out
-""".split()
+activity arrow-down arrow-up building-2 calendar chart-column chevron-down chevron-left chevron-right
+chevrons-up-down circle circle-check clock cloud-off cpu download droplet ellipsis eye file-text flame flask-conical
+gauge git-branch history house inbox info key layout-grid list-filter loader lock log-in log-out mail map map-pin
+monitor moon octagon-x palette pencil plus refresh-cw search settings sun table trash-2 triangle-alert upload user
+users wrench x zap
+"""
 
 # Drawn by us: the mountains over the city's ground line.
 MARKS = {"qala": '<svg viewBox="0 0 24 24"><path d="M2 16.5 8.6 5.5l4.3 7.2 2.5-3.4 6.6 7.2"/><path d="M2 20.5h20"/></svg>'}
@@ -115,7 +112,7 @@ def fetch(package: Package, folder: Path) -> tarfile.TarFile:
 def read(archive: tarfile.TarFile, path: str) -> bytes:
     file = archive.extractfile(f"package/{path}")
     if file is None:
-        raise SystemExit(f"{archive.name}: no file {path}")
+        raise SystemExit(f"the archive holds no file {path}")
     content = file.read()
     if path.endswith((".js", ".mjs", ".css")):
         content = SOURCE_MAP.sub("", content.decode()).rstrip().encode() + b"\n"
@@ -128,7 +125,7 @@ def sprite(icons: dict[str, str]) -> bytes:
     for name, svg in sorted(icons.items()):
         box = re.search(r'viewBox="([^"]+)"', svg)
         shapes = "".join(re.sub(r"\s+", " ", shape).replace(" />", "/>") for shape in SHAPE.findall(svg))
-        symbols.append(f'<symbol id="{name}" viewBox="{box.group(1) if box else "0 0 24 24"}">{shapes}</symbol>')
+        symbols.append(f'<symbol id="{name}" viewBox="{box[1] if box else "0 0 24 24"}">{shapes}</symbol>')
     return ('<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n").encode()
 
 
@@ -155,7 +152,7 @@ def wanted() -> dict[Path, bytes]:
                 for inside, path in package.files.items():
                     files[path] = read(archive, inside)
                 if package.name == "lucide-static":
-                    icons |= {name: read(archive, f"icons/{name}.svg").decode() for name in ICONS}
+                    icons |= {name: read(archive, f"icons/{name}.svg").decode() for name in ICONS.split()}
     files[SPRITE] = sprite(icons)
     return files
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from enum import Enum
+from typing import Final, Literal
 from uuid import UUID
 
 from .errors import NotAllowed, SignInNeeded
@@ -36,6 +37,13 @@ NOTHING = Scope()
 EVERYTHING = Scope(everything=True)
 
 
+class _Anywhere(Enum):
+    ANYWHERE = "anywhere"
+
+
+ANYWHERE: Final = _Anywhere.ANYWHERE
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """One asker: a person, the system itself, or nobody known."""
@@ -49,13 +57,16 @@ class Who:
         """How far ``permission`` reaches for this asker."""
         return EVERYTHING if self.kind == "system" else self.grants.get(permission, NOTHING)
 
-    def may(self, permission: str, organisation: UUID | None = None) -> bool:
-        """Whether the asker holds ``permission`` for one organisation's rows (for any, where none is named)."""
-        scope = self.scope(permission)
-        return bool(scope) if organisation is None else scope.covers(organisation)
+    def may(self, permission: str, organisation: UUID | None | _Anywhere = ANYWHERE) -> bool:
+        """Whether the asker holds ``permission`` for one organisation's rows; where none is named, for any at all.
 
-    def require(self, permission: str, organisation: UUID | None = None) -> Scope:
-        """The scope of ``permission``.
+        ``None`` is the owner of rows that no organisation owns: only who holds the permission everywhere may.
+        """
+        scope = self.scope(permission)
+        return bool(scope) if organisation is ANYWHERE else scope.covers(organisation)
+
+    def require(self, permission: str, organisation: UUID | None | _Anywhere = ANYWHERE) -> Scope:
+        """The scope of ``permission``; ``organisation`` as in ``may``.
 
         Raises:
             SignInNeeded: nobody is signed in.

@@ -62,7 +62,9 @@ def result(labels: Mapping[str, str] | None = None, **fields: Any) -> None:
     if form() == "json":
         _line({"event": "result", **fields})
         return
-    shown = {(labels or {}).get(key, key.replace("_", " ")): value for key, value in fields.items() if value is not None}
+    shown = {
+        (labels or {}).get(key, key.replace("_", " ")): value for key, value in fields.items() if value is not None
+    }
     width = max(map(len, shown), default=0)
     for label, value in shown.items():
         _print(f"{label:<{width}}  {_text(value)}")
@@ -165,10 +167,14 @@ class _Bar(Progress):
         from rich.progress import Progress as Bars
 
         self._bars = Bars(
-            TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[amount]}", markup=False),
-            TimeElapsedColumn(), TextColumn("{task.fields[note]}", markup=False),
-            console=_console(), transient=True,
-        )  # fmt: skip
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[amount]}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=_console(),
+            transient=True,
+        )
         self._task = self._bars.add_task(self.title, total=self.total, amount="", note="")
         self._bars.start()
 

@@ -70,11 +70,7 @@ class OutboxDelivery(models.Model):
                 condition=models.Q(state__in=["due", "claimed", "done", "failed"]), name="outbox_known_state"
             ),
         ]
-        indexes = [
-            models.Index(
-                fields=["due_at"], name="outbox_due", condition=models.Q(state__in=["due", "claimed"])
-            ),
-        ]
+        indexes = [models.Index(fields=["state", "due_at"], name="outbox_due")]
 
     def __str__(self) -> str:
         return f"{self.handler} {self.state}"
@@ -101,7 +97,7 @@ class SearchRow(models.Model):
 class PublishedValue(models.Model):
     """A value that the city has published. Frozen: the database refuses update and delete.
 
-    A cell without ``value`` and ``n`` is suppressed; ``reason`` says so without telling which cell of a family was small.
+    A cell without ``n`` is suppressed; ``reason`` says so, without telling which cell of its family was the small one.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -124,7 +120,9 @@ class PublishedValue(models.Model):
             models.UniqueConstraint(
                 fields=["measure", "subject", "period_start", "grain", "dimensions"], name="published_once"
             ),
-            models.CheckConstraint(condition=models.Q(period_end__gt=models.F("period_start")), name="published_period"),
+            models.CheckConstraint(
+                condition=models.Q(period_end__gt=models.F("period_start")), name="published_period"
+            ),
             models.CheckConstraint(
                 condition=models.Q(reason="", n__isnull=False)
                 | models.Q(reason="suppressed", value=None, n=None, lower=None, upper=None),

@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
 
 from . import plug
 from .clock import SYSTEM_CLOCK, Clock
@@ -56,12 +55,18 @@ def deliver_due(*, clock: Clock = SYSTEM_CLOCK, most: int = 100) -> int:
 
 def _claim(now: datetime) -> OutboxDelivery | None:
     # due_at of a claimed row is the end of its lease
-    ready = OutboxDelivery.objects.filter(Q(state=OutboxDelivery.DUE) | Q(state=OutboxDelivery.CLAIMED), due_at__lte=now)
+    ready = OutboxDelivery.objects.filter(state__in=[OutboxDelivery.DUE, OutboxDelivery.CLAIMED], due_at__lte=now)
     for candidate in ready.order_by("due_at", "id")[:5]:
-        claim = new_id()
-        won = OutboxDelivery.objects.filter(
+        as_seen = OutboxDelivery.objects.filter(
             pk=candidate.pk, state=candidate.state, claim=candidate.claim, due_at=candidate.due_at
-        ).update(state=OutboxDelivery.CLAIMED, claim=claim, due_at=now + LEASE, attempts=candidate.attempts + 1)
+        )
+        if candidate.attempts >= MAX_ATTEMPTS:  # its handler ended the whole process each time
+            as_seen.update(state=OutboxDelivery.FAILED, error="the process ended while this was delivered")
+            continue
+        claim = new_id()
+        won = as_seen.update(
+            state=OutboxDelivery.CLAIMED, claim=claim, due_at=now + LEASE, attempts=candidate.attempts + 1
+        )
         if won:
             return OutboxDelivery.objects.select_related("event").get(pk=candidate.pk)
     return None

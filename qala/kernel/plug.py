@@ -60,13 +60,18 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A theme of the console's map. ``source`` names ``function(who, bounds) -> GeoJSON dict``."""
+    """A theme of the console's map, or with ``ground`` what every theme lies upon.
+
+    ``source`` names ``function(who, bounds) -> GeoJSON dict``; what its features may say stands in ``map.js``. A
+    ``period`` of the collection is a pair of instants.
+    """
 
     key: str
     title: Any
     source: str
     permission: str
     order: int
+    ground: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from .clock import utc
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
@@ -50,7 +52,12 @@ class TimeRange:
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:
     """The first instant of a local day, in UTC (midnight; where midnight is skipped, the instant after the skip)."""
-    return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+    midnight = datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
+    skips = offset_changes(midnight - timedelta(hours=1), midnight, zone)
+    # where the skip began before midnight, midnight's reading in the old offset lies behind the skip's end
+    if skips and local_day(skips[0][0], zone) >= day:
+        return skips[0][0]
+    return midnight
 
 
 def day_range(day: date, zone: ZoneInfo) -> TimeRange:
@@ -78,23 +85,29 @@ def days_of(span: TimeRange, zone: ZoneInfo) -> Iterator[date]:
 
 def offset_changes(start: datetime, end: datetime, zone: ZoneInfo) -> list[tuple[datetime, timedelta, timedelta]]:
     """The instants in ``[start, end)`` at which the zone's offset changes: (UTC instant, offset before, offset after)."""
+
+    def offset(second: int) -> timedelta:
+        return (EPOCH + timedelta(seconds=second)).astimezone(zone).utcoffset() or timedelta()
+
     changes = []
-    step = timedelta(days=1)  # no zone has changed its offset twice within a day
-    low = utc(start)
-    while low < end:
-        high = min(low + step, utc(end))
-        before, after = (moment.astimezone(zone).utcoffset() for moment in (low, high))
-        if before is not None and after is not None and before != after:
+    last = _ceil_second(end) - 1
+    low = _ceil_second(start) - 1  # the second before the range: a change at its very start shows against it
+    while low < last:
+        high = min(low + 86_400, last)  # no zone has changed its offset twice within a day
+        before, after = offset(low), offset(high)
+        if before != after:
             left, right = low, high
-            while right - left > timedelta(seconds=1):
-                middle = left + (right - left) / 2
-                middle = middle.replace(microsecond=0)
-                if middle in (left, right):
-                    break
-                if middle.astimezone(zone).utcoffset() == before:
+            while right - left > 1:
+                middle = (left + right) // 2
+                if offset(middle) == before:
                     left = middle
                 else:
                     right = middle
-            changes.append((right.replace(microsecond=0), before, after))
+            changes.append((EPOCH + timedelta(seconds=right), before, after))
         low = high
     return changes
+
+
+def _ceil_second(instant: datetime) -> int:
+    """Whole seconds since 1970, rounded up; zones change their offset at whole seconds."""
+    return -((EPOCH - utc(instant)) // timedelta(seconds=1))

@@ -1,10 +1,10 @@
 """Search: one door for finding things by pieces of their words, on SQLite (FTS5, trigrams) and PostgreSQL (pg_trgm).
 
-A matter puts one text for each thing that can be found; the words of a question are matched anywhere in its words. Words
-of one or two characters match the beginnings of words, as three characters are the least that trigrams can find: words
-are kept with two spaces before each, so that a beginning, too, has a trigram. Cases are folded here, for all alphabets,
-and so are ё and е; the databases compare what is folded. On PostgreSQL a database of locale ``C`` finds the same, but
-without the index where letters are not ASCII; ``C.UTF-8`` or a language's own locale uses it.
+A matter puts one text for each thing that can be found; the words of a question are matched anywhere in its words.
+Words of one or two characters match the beginnings of words, as three characters are the least that trigrams can find:
+words are kept with two spaces before each, so that a beginning, too, has a trigram. Cases are folded here, for all
+alphabets, and so are ё and е; the databases compare what is folded. On PostgreSQL a database of locale ``C`` finds the
+same, but without the index where letters are not ASCII; ``C.UTF-8`` or a language's own locale uses it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Key = UUID | int | str
 
 
 def put(kind: str, rows: Iterable[tuple[Key, str]]) -> int:
-    """Set the texts by which things are found; a thing that has one gets the new one. Returns how many things were given.
+    """Set the texts by which things are found, in place of those they had; returns how many things were given.
 
     Call it inside the transaction of the change, once for many things (20,000 take about a second).
 
     Args:
         kind: kind of thing, e.g. ``device``.
-        rows: (key, text): the thing's primary key and all words that shall find it, in any order and language.
+        rows: (key, text): the thing's primary key (a UUID may be text) and all words that shall find it, in any order.
 
     Raises:
         RuntimeError: outside a transaction.
@@ -89,7 +89,7 @@ def _found(kind: str, query: str) -> QuerySet[SearchRow]:
         return found
     if connection.vendor == "sqlite":
         phrases = " AND ".join('"' + piece.replace('"', '""') + '"' for piece in pieces)
-        rowids = RawSQL("SELECT rowid FROM kernel_search_fts WHERE kernel_search_fts MATCH %s", [phrases])  # noqa: S611
+        rowids = RawSQL("SELECT rowid FROM kernel_search_fts WHERE kernel_search_fts MATCH %s", [phrases])
         return found.filter(id__in=rowids)
     for piece in pieces:
         found = found.filter(text__contains=piece)
@@ -97,7 +97,7 @@ def _found(kind: str, query: str) -> QuerySet[SearchRow]:
 
 
 def _fold(text: str) -> str:
-    """One spelling for all that a reader takes as the same; NUL and broken surrogates, which no database takes, fall out."""
+    """One spelling of what readers take as the same; NUL and broken surrogates, which no database takes, fall out."""
     clean = text.encode("utf-8", "ignore").decode().replace("\x00", " ")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean).casefold()).replace("ё", "е")
 
@@ -107,7 +107,13 @@ def _spaced(text: str) -> str:
 
 
 def _key(key: Key) -> str:
-    return key.hex if isinstance(key, UUID) else str(key)  # the form in which SQLite keeps a UUID
+    """A key as SQLite keeps it: a UUID, also one given as text, without hyphens."""
+    if isinstance(key, str) and len(key) == 36 and key.count("-") == 4:
+        try:
+            return UUID(key).hex
+        except ValueError:
+            return key
+    return key.hex if isinstance(key, UUID) else str(key)
 
 
 def _in_transaction() -> None:

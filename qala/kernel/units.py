@@ -1,124 +1,245 @@
-"""Units by their UCUM code. Each quantity has one inside unit (docs/dictionary.md); others are converted at the edge."""
+"""Quantities and units, exactly: every factor is a fraction.
+
+Each quantity has one inside unit, in which values are kept; other units come in at the edge. Codes are those of UCUM
+(ucum.org), but for the everyday spelling of a few (``kWh`` for ``kW.h``, ``degC`` for ``Cel``), where both are
+understood. Heat is energy and kept in kWh. A ``Gcal`` on a heat meter or bill is the international table calorie
+(4.1868 J, so that 1 Gcal = 1163 kWh; GOST 8.417), UCUM ``Gcal_IT``; UCUM's own ``cal`` is the thermochemical one, here
+``Gcal_th``.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from functools import cache
 
 from .errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit: value in the inside unit = value × factor + offset, both exact."""
+    """A unit of a quantity: ``inside value = value * factor + offset``, in the quantity's inside unit."""
 
     code: str
     quantity: str
     factor: Fraction
     offset: Fraction = Fraction(0)
+    ucum: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.ucum:
+            object.__setattr__(self, "ucum", self.code)
 
 
-# quantity → codes and what one of each is in the inside unit, which stands first
-_TABLE: dict[str, dict[str, str]] = {
-    "volume": {"m3": "1", "L": "1/1000", "dm3": "1/1000", "mL": "1/1000000", "cm3": "1/1000000"},
-    "energy": {
-        "kWh": "1", "Wh": "1/1000", "MWh": "1000", "GWh": "1000000", "J": "1/3600000", "kJ": "1/3600", "MJ": "1/3.6",
-        "GJ": "1000/3.6", "cal": "4.1868/3600000", "kcal": "4.1868/3600", "Gcal": "4186.8/3.6",
-    },
-    "power": {"kW": "1", "W": "1/1000", "MW": "1000"},
-    "volume_flow": {"m3/h": "1", "L/h": "1/1000", "L/min": "60/1000", "L/s": "3.6", "m3/s": "3600"},
-    "mass_concentration": {"mg/L": "1", "ug/L": "1/1000", "g/m3": "1", "g/L": "1000"},
-    "air_concentration": {"ug/m3": "1", "mg/m3": "1000", "ng/m3": "1/1000"},
-    "temperature": {"Cel": "1", "[degF]": "5/9", "K": "1"},
-    "roughness": {"m/km": "1", "mm/m": "1", "[in_i]/[mi_i]": "0.0254/1.609344"},
-    "pressure": {"bar": "1", "kPa": "1/100", "Pa": "1/100000", "MPa": "10", "[psi]": "6894.757293168/100000"},
-    "voltage": {"V": "1", "mV": "1/1000", "kV": "1000"},
-    "current": {"A": "1", "mA": "1/1000"},
-    "frequency": {"Hz": "1", "kHz": "1000"},
-    "share": {"%": "1", "1": "100"},
-    "duration": {"s": "1", "ms": "1/1000", "min": "60", "h": "3600", "d": "86400"},
-    "length": {"m": "1", "mm": "1/1000", "cm": "1/100", "km": "1000", "[ft_i]": "0.3048", "[mi_i]": "1609.344"},
-}  # fmt: skip
-_OFFSETS = {"[degF]": Fraction(-160, 9), "K": Fraction("-273.15")}
-# how people and meters write some of them
+INSIDE = {
+    "energy": "kWh",
+    "power": "kW",
+    "reactive_energy": "kvarh",
+    "volume": "m3",
+    "flow": "m3/h",
+    "concentration": "mg/L",
+    "air_concentration": "ug/m3",
+    "temperature": "degC",
+    "pressure": "bar",
+    "roughness": "m/km",
+    "length": "m",
+    "speed": "m/s",
+    "time": "s",
+    "frequency": "Hz",
+    "voltage": "V",
+    "current": "A",
+    "conductivity": "uS/cm",
+    "turbidity": "NTU",
+    "acidity": "pH",
+    "sound_level": "dB",
+    "ratio": "%",
+    "count": "1",
+}
+
+_HOUR = 3600
+_F = Fraction
+_UNITS = (
+    Unit("Wh", "energy", _F(1, 1000), ucum="W.h"),
+    Unit("kWh", "energy", _F(1), ucum="kW.h"),
+    Unit("MWh", "energy", _F(1000), ucum="MW.h"),
+    Unit("GWh", "energy", _F(10**6), ucum="GW.h"),
+    Unit("J", "energy", _F(1, 3_600_000)),
+    Unit("kJ", "energy", _F(1, 3600)),
+    Unit("MJ", "energy", _F(10, 36)),
+    Unit("GJ", "energy", _F(10_000, 36)),
+    Unit("kcal", "energy", _F("4.1868") / 3600, ucum="kcal_IT"),
+    Unit("Mcal", "energy", _F("1.163"), ucum="Mcal_IT"),
+    Unit("Gcal", "energy", _F(1163), ucum="Gcal_IT"),
+    Unit("Gcal_th", "energy", _F(4_184_000, 3600)),
+    Unit("W", "power", _F(1, 1000)),
+    Unit("kW", "power", _F(1)),
+    Unit("MW", "power", _F(1000)),
+    Unit("Gcal/h", "power", _F(1163), ucum="Gcal_IT/h"),
+    Unit("varh", "reactive_energy", _F(1, 1000), ucum="var.h"),
+    Unit("kvarh", "reactive_energy", _F(1), ucum="kvar.h"),
+    Unit("mL", "volume", _F(1, 10**6)),
+    Unit("L", "volume", _F(1, 1000)),
+    Unit("m3", "volume", _F(1)),
+    Unit("L/s", "flow", _F(_HOUR, 1000)),
+    Unit("L/min", "flow", _F(60, 1000)),
+    Unit("L/h", "flow", _F(1, 1000)),
+    Unit("m3/s", "flow", _F(_HOUR)),
+    Unit("m3/h", "flow", _F(1)),
+    Unit("m3/d", "flow", _F(1, 24)),
+    Unit("ug/L", "concentration", _F(1, 1000)),
+    Unit("mg/L", "concentration", _F(1)),
+    Unit("g/L", "concentration", _F(1000)),
+    Unit("ug/m3", "air_concentration", _F(1)),
+    Unit("mg/m3", "air_concentration", _F(1000)),
+    Unit("degC", "temperature", _F(1), ucum="Cel"),
+    Unit("degF", "temperature", _F(5, 9), _F(-160, 9), ucum="[degF]"),
+    Unit("K", "temperature", _F(1), _F("-273.15")),
+    Unit("Pa", "pressure", _F(1, 10**5)),
+    Unit("kPa", "pressure", _F(1, 100)),
+    Unit("MPa", "pressure", _F(10)),
+    Unit("mbar", "pressure", _F(1, 1000)),
+    Unit("bar", "pressure", _F(1)),
+    Unit("mH2O", "pressure", _F("0.0980665"), ucum="m[H2O]"),
+    Unit("m/km", "roughness", _F(1)),
+    Unit("mm/m", "roughness", _F(1)),
+    Unit("mm", "length", _F(1, 1000)),
+    Unit("cm", "length", _F(1, 100)),
+    Unit("m", "length", _F(1)),
+    Unit("km", "length", _F(1000)),
+    Unit("m/s", "speed", _F(1)),
+    Unit("km/h", "speed", _F(10, 36)),
+    Unit("ms", "time", _F(1, 1000)),
+    Unit("s", "time", _F(1)),
+    Unit("min", "time", _F(60)),
+    Unit("h", "time", _F(_HOUR)),
+    Unit("d", "time", _F(24 * _HOUR)),
+    Unit("Hz", "frequency", _F(1)),
+    Unit("kHz", "frequency", _F(1000)),
+    Unit("mV", "voltage", _F(1, 1000)),
+    Unit("V", "voltage", _F(1)),
+    Unit("kV", "voltage", _F(1000)),
+    Unit("mA", "current", _F(1, 1000)),
+    Unit("A", "current", _F(1)),
+    Unit("kA", "current", _F(1000)),
+    Unit("uS/cm", "conductivity", _F(1)),
+    Unit("mS/cm", "conductivity", _F(1000)),
+    Unit("NTU", "turbidity", _F(1), ucum="{NTU}"),
+    Unit("pH", "acidity", _F(1), ucum="[pH]"),
+    Unit("dB", "sound_level", _F(1)),
+    Unit("%", "ratio", _F(1)),
+    Unit("[ppth]", "ratio", _F(1, 10)),
+    Unit("1", "count", _F(1)),
+)
+
 _ALIASES = {
-    "l": "L", "ℓ": "L", "ml": "mL", "m³": "m3", "m^3": "m3", "dm³": "dm3", "kW.h": "kWh", "W.h": "Wh", "MW.h": "MWh",
-    "kwh": "kWh", "m³/h": "m3/h", "l/h": "L/h", "l/s": "L/s", "mg/l": "mg/L", "ug/l": "ug/L", "µg/m3": "ug/m3",
-    "µg/m³": "ug/m3", "μg/m³": "ug/m3", "°C": "Cel", "degC": "Cel", "°F": "[degF]", "degF": "[degF]", "in/mi": "[in_i]/[mi_i]",
-    "psi": "[psi]", "percent": "%",
+    "l": "L", "ml": "mL", "l/s": "L/s", "l/min": "L/min", "l/h": "L/h", "dm3": "L", "dm³": "L",
+    "cm3": "mL", "cm³": "mL", "m³": "m3", "m³/h": "m3/h", "m³/s": "m3/s", "m³/d": "m3/d",
+    "mg/l": "mg/L", "ug/l": "ug/L", "g/l": "g/L",
+    "µg/L": "ug/L", "µg/l": "ug/L", "µg/m3": "ug/m3", "µg/m³": "ug/m3", "ug/m³": "ug/m3", "mg/m³": "mg/m3",
+    "°C": "degC", "°F": "degF", "µS/cm": "uS/cm", "percent": "%", "{count}": "1",
 }  # fmt: skip
-
-
-def _fraction(text: str) -> Fraction:
-    above, _, below = text.partition("/")
-    return Fraction(above) / Fraction(below or 1)
-
-
-@cache
-def _units() -> dict[str, Unit]:
-    return {
-        code: Unit(code, quantity, _fraction(factor), _OFFSETS.get(code, Fraction(0)))
-        for quantity, codes in _TABLE.items()
-        for code, factor in codes.items()
-    }
+_BY_CODE = (
+    {unit.code: unit for unit in _UNITS}
+    | {unit.ucum: unit for unit in _UNITS}
+    | {alias: unit for alias, code in _ALIASES.items() for unit in _UNITS if unit.code == code}
+)
+_MOST_DIGITS = 60  # beyond it a number is no measurement, and exact arithmetic with 10^±1000000 would never end
+_INT64 = range(-(2**63), 2**63)
 
 
 def unit(code: str) -> Unit:
-    """The unit of a UCUM code or a common spelling of one.
+    """The unit of that code, UCUM code or common spelling (``L``, ``m³``, ``kW.h``, ``[degF]`` …).
 
     Raises:
-        BadInput: unknown.
+        BadInput: there is none; the known ones are named.
     """
-    code = code.strip()
-    found = _units().get(_ALIASES.get(code, code))
+    found = _BY_CODE.get(code.strip().replace("μ", "µ"))  # Greek mu is the micro sign's double
     if found is None:
-        raise BadInput(f"The unit “{code[:30]}” is not known.", fix=f"Known units: {', '.join(sorted(_units()))}.")
+        raise BadInput(
+            f"{code[:40]!r} is no known unit.", fix="Known units: " + ", ".join(one.code for one in _UNITS) + "."
+        )
     return found
 
 
-def inside_unit(quantity: str) -> str:
-    """Code of the unit that a quantity is kept in."""
-    return next(iter(_TABLE[quantity]))
-
-
-def _pair(from_code: str, to_code: str) -> tuple[Unit, Unit]:
-    one, other = unit(from_code), unit(to_code)
-    if one.quantity != other.quantity:
-        raise BadInput(f"{one.code} ({one.quantity}) can't be converted to {other.code} ({other.quantity}).")
-    return one, other
-
-
-def convert_exact(value: Decimal | int | Fraction, from_code: str, to_code: str) -> Fraction:
-    """``value`` converted, exactly.
+def inside_unit(quantity: str) -> Unit:
+    """The unit in which values of a quantity are kept.
 
     Raises:
-        BadInput: a unit is unknown, or they measure different things.
+        BadInput: no such quantity; the known ones are named.
     """
-    one, other = _pair(from_code, to_code)
-    return (Fraction(value) * one.factor + one.offset - other.offset) / other.factor
+    if quantity not in INSIDE:
+        raise BadInput(f"{quantity[:40]!r} is no known quantity.", fix="Known: " + ", ".join(INSIDE) + ".")
+    return _BY_CODE[INSIDE[quantity]]
 
 
-def scale_of(from_code: str, inside_code: str, exponent: int) -> Fraction:
-    """The exact ratio that turns values into whole numbers of ``10**exponent`` of the inside unit.
+def slope_and_offset(from_code: str, to_code: str) -> tuple[Fraction, Fraction]:
+    """``(a, b)`` with ``value in to = a * value in from + b``, exactly; for whole arrays.
 
     Raises:
-        BadInput: a unit is unknown, they measure different things, or their zeros differ (temperatures).
+        BadInput: a unit is unknown, or they measure different quantities.
     """
-    one, other = _pair(from_code, inside_code)
-    if one.offset != other.offset:
-        raise BadInput(f"{one.code} and {other.code} have different zeros: no ratio converts them.")
-    return one.factor / other.factor / Fraction(10) ** exponent
+    source, target = unit(from_code), unit(to_code)
+    if source.quantity != target.quantity:
+        raise BadInput(
+            f"{source.code} measures {source.quantity} and {target.code} measures {target.quantity}: "
+            "one cannot be given in the other."
+        )
+    return source.factor / target.factor, (source.offset - target.offset) / target.factor
+
+
+def convert_exact(value: Decimal | int, from_code: str, to_code: str) -> Fraction:
+    """``value`` given in one unit, in another one, without any rounding.
+
+    Raises:
+        BadInput: a unit is unknown, they measure different quantities, or the value is not a finite number of at most
+            60 digits.
+    """
+    slope, offset = slope_and_offset(from_code, to_code)
+    return _fraction(value) * slope + offset
+
+
+def scale_of(unit_code: str, inside_code: str, exponent: int) -> Fraction:
+    """The one ratio with ``register = value * ratio``: for SQL and arrays that turn many values into registers.
+
+    Args:
+        unit_code: unit in which values come, e.g. ``L``.
+        inside_code: unit that the register counts in, e.g. ``m3``.
+        exponent: power of ten of the register's last digit in that unit, e.g. -3.
+
+    Raises:
+        BadInput: a unit is unknown, they measure different quantities, or one has another zero (a temperature).
+    """
+    slope, offset = slope_and_offset(unit_code, inside_code)
+    if offset:
+        raise BadInput(f"{unit_code} and {inside_code} have different zeros: a register cannot count in them.")
+    return slope / Fraction(10) ** exponent
 
 
 def to_register(value: Decimal | str, unit_code: str, inside_code: str, exponent: int) -> int:
-    """``value`` as a whole number of ``10**exponent`` of the inside unit.
+    """A register's reading as an integer in units of its last digit, ``10**exponent`` of the inside unit.
+
+    >>> to_register("1234.567", "m3", "m3", -3)
+    1234567
 
     Raises:
-        BadInput: it is not one exactly; nothing is rounded.
+        BadInput: not a number, finer than the register's last digit (it is never rounded), or beyond 64 bits.
     """
-    scaled = Fraction(value) * scale_of(unit_code, inside_code, exponent)
-    if scaled.denominator != 1:
-        raise BadInput(f"{value} {unit_code} is finer than the register's last digit, 10^{exponent} {inside_code}.")
-    return int(scaled)
+    register = _fraction(value) * scale_of(unit_code, inside_code, exponent)
+    if register.denominator != 1:
+        raise BadInput(f"{value} {unit_code} is finer than the register's last digit, 1e{exponent} {inside_code}.")
+    if register.numerator not in _INT64:
+        raise BadInput(f"{value} {unit_code} is beyond what a register holds.")
+    return register.numerator
+
+
+def _fraction(value: Decimal | int | str) -> Fraction:
+    try:
+        number = Decimal(value)
+    except (InvalidOperation, ValueError):
+        raise BadInput(f"{str(value)[:40]!r} is not a number.") from None
+    if not number.is_finite():
+        raise BadInput(f"{number} is not a finite number.")
+    exponent = number.as_tuple().exponent
+    if number.adjusted() > _MOST_DIGITS or (isinstance(exponent, int) and exponent < -_MOST_DIGITS):
+        raise BadInput(f"{str(value)[:40]} has more digits than any measurement.")
+    return Fraction(number)

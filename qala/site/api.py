@@ -113,9 +113,9 @@ def _sign_in(request: HttpRequest, error: Any) -> HttpResponse:
 def _wrong_parameters(request: HttpRequest, error: Any) -> HttpResponse:
     """Each wrong parameter or field of the body, by name."""
     rows = [
-        {"field": ".".join(str(part) for part in one["loc"][1:]) or str(one["loc"][0]), "in": one["loc"][0], "what": one["msg"]}
+        {"field": ".".join(map(str, one["loc"][1:])) or str(one["loc"][0]), "in": one["loc"][0], "what": one["msg"]}
         for one in error.errors
-    ]  # fmt: skip
+    ]
     what = "; ".join(f"{row['field']}: {row['what']}" for row in rows[:5])
     return problems.json_response(problems.as_details(422, "bad-input", what, rows=rows))
 
@@ -127,7 +127,8 @@ def _http(request: HttpRequest, error: Any) -> HttpResponse:
         return answer
     if error.status_code == 403 and "CSRF" in str(error):
         return problems.csrf_failed(request)
-    kind = {400: "bad-request", 401: "sign-in-needed", 403: "not-allowed", 404: "not-found"}.get(error.status_code, "error")
+    kinds = {400: "bad-request", 401: "sign-in-needed", 403: "not-allowed", 404: "not-found"}
+    kind = kinds.get(error.status_code, "error")
     return problems.json_response(problems.as_details(error.status_code, kind, str(error)))
 
 

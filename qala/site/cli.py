@@ -54,7 +54,7 @@ def run(argv: list[str]) -> int:
     except QalaError as error:
         console.error(_domain_problem(error))
         return REFUSED
-    except Exception as error:  # whatever else is a fault of ours
+    except Exception as error:  # noqa: BLE001 - whatever else is a fault of ours
         console.error(_fault(error))
         return FAULT
 
@@ -200,7 +200,12 @@ def _domain_problem(error: QalaError) -> dict[str, Any]:
     from django.conf import settings
 
     if not settings.configured:  # the settings themselves are what is wrong
-        problem = {"type": f"urn:qala:problem:{error.kind}", "title": error.kind, "status": error.status, "what": error.what}
+        problem = {
+            "type": f"urn:qala:problem:{error.kind}",
+            "title": error.kind,
+            "status": error.status,
+            "what": error.what,
+        }
         return {**problem, **({"fix": error.fix} if error.fix else {})}
     from . import problems
 
@@ -226,6 +231,6 @@ def _fault(error: Exception) -> dict[str, Any]:
             problem["fix"] = f"{logs.command_log(settings.QALA)}"
         else:
             problem["fix"] = "QALA_LOG_LEVEL=debug"
-    except Exception:  # settings or logging are what is broken
+    except Exception:  # noqa: BLE001 - settings or logging are what is broken
         traceback.print_exception(error)
     return problem

@@ -59,6 +59,6 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
 def own_entries() -> list[dict[str, Any]]:
     """The shell's own pages."""
     return [
-        {"title": _("Home"), "url": reverse("console:home"), "icon": "house"},
+        {"title": _("Overview"), "url": reverse("console:home"), "icon": "house"},
         {"title": _("Map"), "url": reverse("console:map"), "icon": "map"},
     ]

@@ -38,9 +38,10 @@ def load_demo(settings: Settings, *, now: datetime) -> list[dict[str, Any]]:
     """
     done = _done(settings)
     if done is None:
-        if AuditEntry.objects.exclude(who_kind="system").exists() or AuditEntry.objects.filter(
-            who_name__startswith="cli:"
-        ).exists():
+        if (
+            AuditEntry.objects.exclude(who_kind="system").exists()
+            or AuditEntry.objects.filter(who_name__startswith="cli:").exists()
+        ):
             raise Conflict(
                 _("The data folder {folder} holds a real city; demonstration data would be mixed in.").format(
                     folder=settings.data_dir

@@ -29,7 +29,20 @@ from .status import disk_free, records_ready
 GIB = 2**30
 LITTLE_DISK, HARDLY_ANY_DISK = 5 * GIB, GIB // 2
 SKEW_SECONDS = 5.0
-NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.s3fs"}
+NETWORK = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "lustre",
+    "fuse.sshfs",
+    "fuse.s3fs",
+}
 State = Literal["ok", "warn", "fail"]
 
 
@@ -65,7 +78,7 @@ def examine(settings: Settings, *, port: int | None = None) -> Iterator[Finding]
             yield from check()
         except QalaError as error:
             yield Finding(name, "fail", error.what, error.fix)
-        except Exception as error:  # the doctor looks at broken things; one of them must not stop the others
+        except Exception as error:  # noqa: BLE001 - the doctor looks at broken things; one of them must not stop the others
             yield Finding(name, "fail", f"{type(error).__name__}: {error}")
 
 
@@ -109,12 +122,15 @@ def sqlite() -> Iterator[Finding]:
 def folder(settings: Settings) -> Iterator[Finding]:
     """Permissions and file system of the data folder."""
     if not check_folder(settings):
-        yield Finding("folder", "ok", _("{folder} is not made yet; the first command makes it.").format(folder=settings.data_dir))
+        yield Finding(
+            "folder", "ok", _("{folder} is not made yet; the first command makes it.").format(folder=settings.data_dir)
+        )
         return
     told = settings.data_dir.stat()
     if told.st_mode & 0o077:
         yield Finding(
-            "folder", "warn", _("{folder} can be read by other users of this machine.").format(folder=settings.data_dir),
+            "folder", "warn",
+            _("{folder} can be read by other users of this machine.").format(folder=settings.data_dir),
             f"chmod 700 {settings.data_dir}",
         )  # fmt: skip
     elif told.st_uid != os.geteuid():
@@ -128,7 +144,7 @@ def folder(settings: Settings) -> Iterator[Finding]:
     if kind in NETWORK:
         yield Finding(
             "file system", "warn",
-            _("The data folder lies on a network file system ({kind}); SQLite's locks may fail there.").format(kind=kind),
+            _("The data folder lies on a network file system ({kind}); locks may fail there.").format(kind=kind),
             _("Keep it on a local disk, or use PostgreSQL for records and catalogue."),
         )  # fmt: skip
     elif kind:
@@ -180,7 +196,7 @@ def clock(settings: Settings) -> Iterator[Finding]:
     if jump > 1 or ahead > SKEW_SECONDS or skew > SKEW_SECONDS:
         yield Finding(
             "clock", "warn",
-            _("The clock is off: it jumped by {jump} s, records are {ahead} s ahead of it, the disk by {skew} s.").format(
+            _("The clock is off: a jump of {jump} s, records {ahead} s in the future, the disk {skew} s away.").format(
                 jump=round(jump, 1), ahead=round(max(ahead, 0.0), 1), skew=round(skew, 1)
             ),
             fix,
@@ -242,7 +258,9 @@ def records(settings: Settings) -> Iterator[Finding]:
                 yield Finding("records", "fail", "; ".join(said), _("Restore the records from a backup."))
                 return
     except DatabaseError as error:
-        yield Finding("records", "fail", str(error).strip(), _("Check the database's address, its rights and its disk."))
+        yield Finding(
+            "records", "fail", str(error).strip(), _("Check the database's address, its rights and its disk.")
+        )
         return
     if pending:
         yield Finding(
@@ -274,7 +292,9 @@ def catalogue(settings: Settings) -> Iterator[Finding]:
             yield Finding("catalogue", "fail", "; ".join(said), _("Restore catalogue and lake from the same backup."))
             return
         if mode != "wal":
-            yield Finding("catalogue", "warn", _("not in WAL mode: commits wait for readers"), "PRAGMA journal_mode=WAL")
+            yield Finding(
+                "catalogue", "warn", _("not in WAL mode: commits wait for readers"), "PRAGMA journal_mode=WAL"
+            )
             return
     from qala.kernel import lake
 
@@ -289,7 +309,7 @@ def matters(settings: Settings) -> Iterator[Finding]:
     for check in declared("checks"):
         try:
             good, what, fix = load(check.run)()
-        except Exception as error:  # see examine
+        except Exception as error:  # noqa: BLE001 - see examine
             good, what, fix = False, f"{type(error).__name__}: {error}", ""
         yield Finding(check.name, "ok" if good else "fail", str(what), "" if good else str(fix))
 

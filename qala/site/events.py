@@ -1,9 +1,9 @@
 """The door of server-sent events: ``GET /sse/NAME/ARGUMENT``, for the streams that plugs declare.
 
-A stream's snapshot is asked once a second for each distinct (stream, argument, what the asker may see, language), however
-many watch it, and sent as one JSON message where it changed. So that sharing can never leak, the snapshot is told what
-its watchers may see, not who they are. Every watcher is looked at again once a minute: whoever was signed out, or may
-see something else now, is sent away and comes back as what they are.
+A stream's snapshot is asked once a second for each distinct (stream, argument, what the asker may see, language),
+however many watch it, and sent as one JSON message where it changed. So that sharing can never leak, the snapshot is
+told what its watchers may see, not who they are. Every watcher is looked at again once a minute: whoever was signed
+out, or may see something else now, is sent away and comes back as what they are.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ def look(settings: Settings) -> tuple[int, dict[str, Any]]:
     """
     state = supervisor.read_state(settings)
     parts = [
-        {key: part.get(key) for key in ("part", "state", "since", "restarts", "last_exit")} for part in state.get("parts", [])
+        {key: part.get(key) for key in ("part", "state", "since", "restarts", "last_exit")}
+        for part in state.get("parts", [])
     ]
     records = _records()
     worker = _worker(settings)

@@ -59,7 +59,11 @@ def configure(settings: Settings, *, to: Literal["stderr", "file"], part: str = 
     )
     last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if machine:
-        last += [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        last += [
+            structlog.processors.format_exc_info,
+            hide_secrets,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
     else:
         plain = structlog.dev.plain_traceback
         last += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]

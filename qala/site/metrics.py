@@ -35,7 +35,9 @@ REQUEST_SECONDS = Histogram("qala_http_request_seconds", "Time to an answer's fi
 STREAMS = Gauge("qala_event_streams", "Event streams that are open.", multiprocess_mode="livesum")
 CSP_VIOLATIONS = Counter("qala_csp_violations", "Reports of the content security policy.")
 JOBS = Counter("qala_jobs", "Background jobs run, by name and outcome.", ["job", "outcome"])
-JOB_SECONDS = Histogram("qala_job_seconds", "Time that background jobs took.", ["job"], buckets=(*SECONDS, 60, 300, 1800))
+JOB_SECONDS = Histogram(
+    "qala_job_seconds", "Time that background jobs took.", ["job"], buckets=(*SECONDS, 60, 300, 1800)
+)
 OUTBOX_DELIVERIES = Counter("qala_outbox_deliveries", "Outbox deliveries tried.")
 
 
@@ -77,5 +79,7 @@ def view(request: HttpRequest) -> HttpResponse:
     given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
     holds = token is not None and hmac.compare_digest(given.encode(), token.get_secret_value().encode())
     if not holds and not is_loopback(remote_address(request.META)):
-        raise NotAllowed("Metrics are for loopback or for a holder of the token.", fix="Set QALA_METRICS_TOKEN and send it.")
+        raise NotAllowed(
+            "Metrics are for loopback or for a holder of the token.", fix="Set QALA_METRICS_TOKEN and send it."
+        )
     return HttpResponse(text(), content_type=CONTENT_TYPE_LATEST)

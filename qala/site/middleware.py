@@ -56,7 +56,8 @@ class RequestLog:
             response = self.get_response(request)
             seconds = time.perf_counter() - started
             route = _route(request)
-            metrics.REQUESTS.labels(route, request.method if request.method in METHODS else "other", response.status_code).inc()
+            method = request.method if request.method in METHODS else "other"
+            metrics.REQUESTS.labels(route, method, response.status_code).inc()
             metrics.REQUEST_SECONDS.labels(route).observe(seconds)
             if route not in UNWATCHED:
                 write = log.warning if response.status_code >= 500 else log.info

@@ -79,7 +79,9 @@ def check_folder(settings: Settings) -> bool:
         parent = next(above for above in folder.parents if above.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
             raise Unavailable(
-                _("The data folder {folder} cannot be made: {parent} is not writable.").format(folder=folder, parent=parent),
+                _("The data folder {folder} cannot be made: {parent} is not writable.").format(
+                    folder=folder, parent=parent
+                ),
                 fix=_("Name another folder with --data-dir, or change the permissions."),
             )
         return False
@@ -90,7 +92,9 @@ def check_folder(settings: Settings) -> bool:
         )
     marker = folder / MARKER
     if not marker.exists():
-        others = sorted(one.name for one in folder.iterdir() if one.name not in BROUGHT and not one.name.startswith(".qala"))
+        others = sorted(
+            one.name for one in folder.iterdir() if one.name not in BROUGHT and not one.name.startswith(".qala")
+        )
         if others:
             shown = ", ".join(others[:5]) + (", …" if len(others) > 5 else "")
             raise BadInput(
@@ -155,7 +159,9 @@ def _stamp(settings: Settings) -> str:
     parts: list[object] = [qala.__version__, sorted(migrations_on_disk())]
     for plug in plugs():
         parts.append([(table.name, table.version) for table in plug.lake_tables])
-        parts.append([plug.prepare, sorted(permission.key for permission in plug.permissions), sorted(plug.grants.items())])
+        parts.append(
+            [plug.prepare, sorted(permission.key for permission in plug.permissions), sorted(plug.grants.items())]
+        )
     for url, path in (
         (settings.database_url, settings.records_path),
         (settings.lake_catalogue_url, settings.catalogue_path),
@@ -227,7 +233,9 @@ def _migrate(settings: Settings) -> list[str]:
         newer = sorted(f"{app}.{name}" for app, name in applied - here if app in own)
         if newer:
             raise Conflict(
-                _("The records were written by a newer Qala than this one ({version}).").format(version=qala.__version__),
+                _("The records were written by a newer Qala than this one ({version}).").format(
+                    version=qala.__version__
+                ),
                 fix=_("Run the newer Qala."),
                 rows=newer,
             )

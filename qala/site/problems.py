@@ -131,7 +131,11 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return _answer(
-        request, 404, "not-found", _("There is nothing at this address."), _("Check the address or begin at the start page.")
+        request,
+        404,
+        "not-found",
+        _("There is nothing at this address."),
+        _("Check the address or begin at the start page."),
     )
 
 
@@ -142,5 +146,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return json_response(as_details(500, "fault", what))
     try:
         return page(request, 500, what, fix=_("Try again in a minute."))
-    except Exception:  # the shell of pages itself is what is broken
+    except Exception:  # noqa: BLE001 - the shell of pages itself is what is broken
         return HttpResponse(what, status=500, content_type="text/plain; charset=utf-8")

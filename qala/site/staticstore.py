@@ -7,7 +7,7 @@ from typing import Any
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class Store(CompressedManifestStaticFilesStorage):
+class Store(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
     """Names carry a hash of the content, and imports of ES modules are rewritten to them.
 
     Once files were collected, a name that is not among them is an error. Before that (a test of one view, a command)

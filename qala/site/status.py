@@ -26,8 +26,8 @@ def gather(settings: Settings) -> dict[str, Any]:
     """All of it; creates nothing.
 
     Returns:
-        ``data_dir, prepared, demo, running, address, parts, counts, bytes, disk_free_bytes, versions``; ``counts`` is by
-        matter and empty where the folder is not prepared for this program.
+        ``data_dir, prepared, demo, running, pid, address, started, parts, counts, bytes, disk_free_bytes, versions``;
+        ``counts`` is by matter and empty where the folder is not prepared for this program.
     """
     prepared = check_folder(settings)
     holder = supervisor.holder(settings)

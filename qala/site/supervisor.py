@@ -7,6 +7,7 @@ takes over the connections that wait.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -69,7 +70,7 @@ def take_folder(settings: Settings) -> IO[str]:
     Raises:
         Conflict: another ``qala up`` holds it.
     """
-    file = open(os.open(settings.run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    file = open(os.open(settings.run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")  # noqa: SIM115
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -320,10 +321,8 @@ def exit_text(code: int) -> str:
 
 def _signal(part: Part, number: int) -> None:
     if part.process is not None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             part.process.send_signal(number)
-        except ProcessLookupError:
-            pass
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
@@ -366,4 +365,3 @@ def wait_until_answering(address: str, stop: threading.Event, seconds: float = 1
         finally:
             connection.close()
     return False
-

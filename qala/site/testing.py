@@ -102,8 +102,9 @@ class RunningCity:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        command = [sys.executable, "-m", "qala", "up", "--json", "--port", "0", "--data-dir", str(self.data_dir)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "qala", "up", "--json", "--port", "0", "--data-dir", str(self.data_dir), *self.options],
+            [*command, *self.options],
             env={**os.environ, **self.settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -178,9 +179,7 @@ def open_stream(city: RunningCity, path: str, cookie: str = "", more: str = "") 
     """An open connection on which an event stream was asked for."""
     where = urlsplit(city.address)
     opened = socket.create_connection((where.hostname, where.port), timeout=30)
-    opened.sendall(
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nCookie: {cookie}\r\n{more}\r\n".encode()
-    )
+    opened.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n{more}\r\n".encode())
     return opened
 
 

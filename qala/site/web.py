@@ -50,7 +50,12 @@ async def _serve(stop: threading.Event) -> None:
     settings = django_settings.QALA
     application = Hybrid(settings.web_threads)
     server = ParentsSocket(
-        application, interface=Interfaces.ASGINL, backlog=BACKLOG, backpressure=BACKLOG, websockets=False, log_enabled=False
+        application,
+        interface=Interfaces.ASGINL,
+        backlog=BACKLOG,
+        backpressure=BACKLOG,
+        websockets=False,
+        log_enabled=False,
     )
     serving = asyncio.create_task(server.serve())
     while not stop.is_set() and not serving.done():

@@ -73,7 +73,9 @@ class Worker(TaskWorker):
             metrics.JOBS.labels(self.doing, outcome).inc()
             metrics.JOB_SECONDS.labels(self.doing).observe(time.perf_counter() - started)
             if outcome == "failed":
-                log.error("job.failed", job=self.doing, error=task.exception_class_path, traceback=task.traceback[-4000:])
+                log.error(
+                    "job.failed", job=self.doing, error=task.exception_class_path, traceback=task.traceback[-4000:]
+                )
             self.doing = None
         return True
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import h3
 import numpy as np
@@ -18,7 +19,7 @@ from qala.kernel.geometry import BorderIndex, from_geojson
 SQUARE = [[76.0, 43.0], [77.0, 43.0], [77.0, 44.0], [76.0, 44.0], [76.0, 43.0]]
 
 
-def polygon(*rings: list[list[float]]) -> dict[str, object]:
+def polygon(*rings: Any) -> dict[str, object]:
     return {"type": "Polygon", "coordinates": list(rings)}
 
 

@@ -132,7 +132,8 @@ def test_a_folder_without_rights_is_told(tmp_path: Path) -> None:
 
 
 def test_wrong_settings_are_all_named(tmp_path: Path) -> None:
-    found = run_command("status", "--json", data_dir=tmp_path / "city", QALA_PORT="99999", QALA_CITY_ZONE="Mars/Olympus")
+    wrong = {"QALA_PORT": "99999", "QALA_CITY_ZONE": "Mars/Olympus"}
+    found = run_command("status", "--json", data_dir=tmp_path / "city", **wrong)
     assert found.returncode == 2
     problem = json.loads(found.stderr)
     assert "port" in problem["what"]
@@ -162,6 +163,25 @@ def test_a_command_prepares_an_empty_folder_once(tmp_path: Path) -> None:
     status = json.loads(run_command("status", "--json", data_dir=folder).stdout)
     assert status["prepared"]
     assert status["counts"]
+
+
+def test_doctor_tells_of_torn_files_and_looks_at_all_else(prepared_copy: Path) -> None:
+    for name, check in (("catalogue.sqlite", "catalogue"), ("records.sqlite", "records")):
+        file = prepared_copy / name
+        kept = file.read_bytes()
+        file.write_bytes(b"SQLite format 3\0" + b"torn" * 5000)
+        found = run_command("doctor", "--port", "0", "--json", data_dir=prepared_copy)
+        file.write_bytes(kept)
+        assert found.returncode == 1
+        lines = [json.loads(line) for line in found.stdout.splitlines()]
+        state = {line["check"]: line for line in lines if line["event"] == "finding"}
+        assert state[check]["state"] == "fail"
+        assert state[check]["fix"]
+        assert state["disk"]["state"] == "ok"
+    prepared_copy.chmod(0o755)
+    found = run_command("doctor", "--port", "0", data_dir=prepared_copy)
+    assert found.returncode == 0, found.stdout
+    assert f"chmod 700 {prepared_copy}" in found.stdout
 
 
 def test_a_fault_of_ours_is_short_here_and_whole_in_the_log(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def test_hangup_is_no_end(city: RunningCity) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_in_time_with_streams_open(how: signal.Signals, prepared_copy: Path, prepared: tuple[Path, str], account: tuple[str, str]) -> None:
+def test_it_stops_in_time_with_streams_open(
+    how: signal.Signals, prepared_copy: Path, prepared: tuple[Path, str], account: tuple[str, str]
+) -> None:
     with RunningCity(prepared_copy) as running:
         visitor = running.visitor()
         visitor.sign_in(*account)

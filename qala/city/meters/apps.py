@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.measures import Measure
-from qala.kernel.plug import Card, Command, Heard, MatterConfig, Plug, Told
+from qala.kernel.plug import Card, Command, Heard, Layer, MatterConfig, Plug, Told
 
 from .models import INTERVALS
 
@@ -26,6 +26,12 @@ class MetersConfig(MatterConfig):
                  "devices.view", 20),
             Card("meters.register", "devices.device", "meters/card_register.html", "qala.city.meters.pages.cards.register",
                  "devices.view", 10),
+        ),
+        layers=(
+            Layer("meters.water", _("Water used"), "qala.city.meters.pages.cards.water_by_district", "devices.view", 30),
+            Layer("meters.electricity", _("Electricity used"), "qala.city.meters.pages.cards.electricity_by_district",
+                  "devices.view", 31),
+            Layer("meters.heat", _("Heat used"), "qala.city.meters.pages.cards.heat_by_district", "devices.view", 32),
         ),
         lake_tables=(INTERVALS,),
         measures=(

@@ -16,6 +16,7 @@ from qala.city.devices.public import Series, keep_staged, mark_seen, tell_kept
 from qala.kernel import outbox
 from qala.kernel.access import Who
 from qala.kernel.lake import get_lake
+from qala.kernel.ranges import day_start, local_day
 
 DAYS = 14
 HOUR_US = 3_600_000_000
@@ -61,10 +62,10 @@ def _registers(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Instants (µs) and registers (last digits) of ``count`` meters, both (count, hours); -1 where nothing was sent."""
     shape, spread = SHAPES[name]
-    hours = DAYS * 24
-    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    first = end - timedelta(hours=hours)
     zone = ZoneInfo(settings.TIME_ZONE)
+    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    first = day_start(local_day(now, zone) - timedelta(days=DAYS), zone)  # whole days, and today so far
+    hours = int((end - first) / timedelta(hours=1))
     local = [(first + timedelta(hours=hour)).astimezone(zone) for hour in range(hours)]
     mean = np.array([shape[at.hour] * (1.15 if at.weekday() >= 5 else 1.0) for at in local])
     if name == "heat_energy":  # colder and milder days

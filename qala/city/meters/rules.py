@@ -215,8 +215,8 @@ def day_use(
     key = groups * days + daily
     keys, inverse = np.unique(key, return_inverse=True)
     total, lower, upper = (np.bincount(inverse, weights=column) for column in (share, low, high))
-    pairs = np.unique(np.stack((inverse, owner)), axis=1)
-    meters = np.bincount(pairs[0], minlength=len(keys))
+    numbers, rank = np.unique(owner, return_inverse=True)
+    meters = np.bincount(np.unique(inverse * len(numbers) + rank) // len(numbers), minlength=len(keys))
     for position, one in enumerate(keys):
         found[int(one // days), int(one % days)] = DayUse(
             float(total[position]), float(lower[position]), float(upper[position]), int(meters[position])

@@ -17,6 +17,7 @@ from .models import Place, PlaceShape
 from .rules import Kind
 
 router = Router(tags=["places"])
+CODE = r"^[a-z0-9-]{0,80}$"
 
 
 class Names(Schema):
@@ -49,9 +50,9 @@ class PlaceList(Schema):
 def list_places(
     request: HttpRequest,
     kind: Kind | None = None,
-    parent: Annotated[str | None, Query(description="Code of the place directly above.")] = None,
+    parent: Annotated[str | None, Query(pattern=CODE, description="Code of the place directly above.")] = None,
     at: Annotated[datetime | None, Query(description="Instant whose borders are wanted; unset: now.")] = None,
-    after: Annotated[str, Query(max_length=80, description="`next` of the page before.")] = "",
+    after: Annotated[str, Query(pattern=CODE, description="`next` of the page before.")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> dict[str, Any]:
     """Places in the order of their codes."""
@@ -63,7 +64,7 @@ def list_places(
     }
 
 
-@router.get("/{code}", auth=None, summary="One place as GeoJSON", response=dict[str, Any])
+@router.get("/{slug:code}", auth=None, summary="One place as GeoJSON", response=dict[str, Any])
 def get_place(
     request: HttpRequest,
     code: str,

@@ -17,8 +17,8 @@ class PlacesConfig(MatterConfig):
     plug = Plug(
         api={"places": "qala.city.places.api.router"},
         layers=(
-            Layer("places.schematic", _("Rivers and streets"), f"{LAYERS}.schematic", "places.view", 10),
-            Layer("places.districts", _("Districts"), f"{LAYERS}.districts", "places.view", 20),
+            Layer("places.schematic", _("Rivers and streets"), f"{LAYERS}.schematic", "places.view", 10, ground=True),
+            Layer("places.districts", _("Districts"), f"{LAYERS}.districts", "places.view", 20, ground=True),
         ),
         permissions=(
             Permission("places.view", _("See all places, address points included"), scoped=False),

@@ -51,18 +51,11 @@ def load_places(file: Path, kind: rules.Kind, valid_from: datetime | None, dry_r
     if dry_run:
         console.say(_("Nothing was written (--dry-run)."))
     console.result(
-        {
-            "read": _("read"),
-            "new": _("new"),
-            "changed": _("changed"),
-            "unchanged": _("unchanged"),
-            "dry_run": _("only tried"),
-        },
+        {"read": _("read"), "new": _("new"), "changed": _("changed"), "unchanged": _("unchanged")},
         read=summary.read,
         new=summary.new,
         changed=summary.changed,
         unchanged=summary.unchanged,
-        dry_run=dry_run,
     )
 
 

@@ -324,6 +324,9 @@ def schematic() -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(text))
 
 
+DRAWN_AS = {"river": "water"}  # as the map names what it draws
+
+
 def schematic_lines() -> dict[str, Any]:
     """Rivers and streets of the schematic city for the map; nothing where the city is a real one."""
     root = find_city()
@@ -334,7 +337,7 @@ def schematic_lines() -> dict[str, Any]:
             if names["kind"] in ("river", "street"):
                 by_language = {each: names.get(f"name_{each}", "") for each in rules.LANGUAGES}
                 shown, _language = rules.pick_name(get_language(), by_language)
-                properties = {"key": names["code"], "kind": names["kind"], "name": shown}
+                properties = {"key": names["code"], "kind": DRAWN_AS.get(names["kind"], names["kind"]), "name": shown}
                 features.append({"type": "Feature", "geometry": feature["geometry"], "properties": properties})
     return {"type": "FeatureCollection", "features": features}
 

@@ -20,7 +20,5 @@ def doctor(port: int | None) -> int:
         said = f"{marks[finding.state]} {finding.check}: {finding.what}"
         fields = {"check": finding.check, "state": finding.state, "what": finding.what, "fix": finding.fix}
         console.say(f"{said}\n    {finding.fix}" if finding.fix else said, event="finding", **fields)
-    console.result(
-        {"ok": _("fine"), "warn": _("warnings"), "fail": _("failures")}, **counts(findings)
-    )
+    console.result({"ok": _("fine"), "warn": _("warnings"), "fail": _("failures")}, **counts(findings))
     return 1 if any(finding.state == "fail" for finding in findings) else 0

@@ -58,10 +58,19 @@ UNITS = {
     "kW": pgettext_lazy("unit", "kW"),
     "W": pgettext_lazy("unit", "W"),
     "V": pgettext_lazy("unit", "V"),
+    "kvarh": pgettext_lazy("unit", "kvarh"),
+    "A": pgettext_lazy("unit", "A"),
+    "Hz": pgettext_lazy("unit", "Hz"),
     "Gcal": pgettext_lazy("unit", "Gcal"),
     "GJ": pgettext_lazy("unit", "GJ"),
     "degC": "°C",
     "percent": "%",
+    "1": "",
+    "bar": pgettext_lazy("unit", "bar"),
+    "ug/m3": pgettext_lazy("unit", "µg/m³"),
+    "uS/cm": pgettext_lazy("unit", "µS/cm"),
+    "dB": pgettext_lazy("unit", "dB"),
+    "m/s": pgettext_lazy("unit", "m/s"),
     "m3/h": pgettext_lazy("unit", "m³/h"),
     "L/h": pgettext_lazy("unit", "L/h"),
     "mg/L": pgettext_lazy("unit", "mg/L"),
@@ -96,7 +105,7 @@ def number_text(value: float | Decimal, unit: object = "", decimals: int | None 
         value = value.quantize(Decimal(1)) if value == value.to_integral_value() else value
     text = number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True)
     text = text.replace("-", MINUS, 1)
-    return f"{text}{NBSP}{unit_text(unit)}" if unit else text
+    return f"{text}{NBSP}{unit_text(unit)}" if unit and unit_text(unit) else text
 
 
 def register_text(register: int, exponent: int = 0, unit: object = "") -> str:
@@ -109,7 +118,7 @@ def register_text(register: int, exponent: int = 0, unit: object = "") -> str:
         whole, fraction = digits + "0" * exponent if int(digits) else "0", ""
     grouped = number_format(int(whole), use_l10n=True, force_grouping=True)
     text = (MINUS if register < 0 else "") + grouped + (f"{get_format('DECIMAL_SEPARATOR')}{fraction}" if fraction else "")
-    return f"{text}{NBSP}{unit_text(unit)}" if unit else text
+    return f"{text}{NBSP}{unit_text(unit)}" if unit and unit_text(unit) else text
 
 
 def local(value: date | datetime) -> date | datetime:
@@ -147,11 +156,10 @@ def when_text(value: datetime, now: datetime) -> str:
 
 def period_text(start: datetime, end: datetime, now: datetime | None = None) -> str:
     """A half-open period ``[start, end)`` in words: ``12–18 May 2026``, ``5 March 2026, 14:00–15:00``, ``today``."""
-    first, after = local(start), local(end)
-    assert isinstance(first, datetime) and isinstance(after, datetime)
+    first, after = timezone.localtime(start), timezone.localtime(end)
     midnight = first.time() == after.time() == datetime.min.time()
     if midnight and after.date() > first.date():
-        return _days_text(first.date(), after.date() - timedelta(days=1), local(now).date() if now else None)  # type: ignore[union-attr]
+        return _days_text(first.date(), after.date() - timedelta(days=1), timezone.localdate(now) if now else None)
     if first.date() == after.date() or after == _next_midnight(first):
         return f"{day_text(first)}, {date_format(first, 'TIME_FORMAT')}–{date_format(after, 'TIME_FORMAT')}"
     return f"{date_format(first, 'DATETIME_FORMAT')} – {date_format(after, 'DATETIME_FORMAT')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.templatetags.static import static
@@ -21,8 +22,8 @@ def of_page() -> dict[str, Any]:
     language = get_language() or "en"
     rules = PLURALS.get(language, TWO_FORMS)
 
-    def forms(one: str, many: str) -> list[str]:
-        return [ngettext(one, many, n) for n in rules.values()]
+    def forms(sentence: Callable[[int], str]) -> list[str]:
+        return [sentence(n) for n in rules.values()]
 
     return {
         "language": language,
@@ -31,6 +32,8 @@ def of_page() -> dict[str, Any]:
         "thousand": get_format("THOUSAND_SEPARATOR"),
         "months": [str(month) for month in MONTHS],
         "day": pgettext("day, month in words, year", "{day} {month} {year}"),
+        "days_of_month": pgettext("days of one month", "{first}–{last} {month} {year}"),
+        "days_of_year": pgettext("days of one year", "{first} {first_month} – {last} {last_month} {year}"),
         "units": {code: str(unit) for code, unit in UNITS.items()},
         "icons": static("icons.svg"),
         "names": {
@@ -64,13 +67,16 @@ def of_page() -> dict[str, Any]:
         "per_interval": _("{unit} an interval"),
         "to_look_at": _("To look at"),
         "table_cut": _("{n} more rows: choose a shorter period, or download the data."),
-        "intervals": forms("{n} interval", "{n} intervals"),
-        "missing_intervals": forms("{n} without data", "{n} without data"),
-        "rough_intervals": forms("{n} not measured directly", "{n} not measured directly"),
-        "readings": forms("{n} reading", "{n} readings"),
-        "marks": forms("{n} mark", "{n} marks"),
-        "more_marks": forms("{n} more mark", "{n} more marks"),
-        "versions": forms("{n} version", "{n} versions"),
+        "gap_total": _("{value} over the whole gap"),
+        "sum_without": _("{value} without falls and jumps"),
+        "hours": forms(lambda n: ngettext("{n} hour", "{n} hours", n)),
+        "intervals": forms(lambda n: ngettext("{n} interval", "{n} intervals", n)),
+        "missing_intervals": forms(lambda n: ngettext("{n} without data", "{n} without data", n)),
+        "rough_intervals": forms(lambda n: ngettext("{n} not measured directly", "{n} not measured directly", n)),
+        "readings": forms(lambda n: ngettext("{n} reading", "{n} readings", n)),
+        "marks": forms(lambda n: ngettext("{n} mark", "{n} marks", n)),
+        "more_marks": forms(lambda n: ngettext("{n} more mark", "{n} more marks", n)),
+        "versions": forms(lambda n: ngettext("{n} version", "{n} versions", n)),
         # live parts
         "live": _("Live"),
         "live_again": _("Connected again."),
@@ -79,9 +85,10 @@ def of_page() -> dict[str, Any]:
         "map": _("Map of the city"),
         "nothing_here": _("Nothing in this part of the map."),
         "no_match": _("Nothing matches."),
-        "shown": forms("{n} shown", "{n} shown"),
+        "shown": forms(lambda n: ngettext("{n} shown", "{n} shown", n)),
         "cut": _("{shown} of {all}: zoom in or search to see the others."),
-        "cluster": forms("{n} point; press to come closer", "{n} points; press to come closer"),
+        "cluster": forms(lambda n: ngettext("{n} point; press to come closer", "{n} points; press to come closer", n)),
+        "cluster_bad": _("one in ten or more: {word}"),
         "no_webgl": _("This browser cannot draw the map. The list holds the same."),
         "open": _("Open"),
         "close": _("Close"),
@@ -90,5 +97,5 @@ def of_page() -> dict[str, Any]:
         "zoom_out": _("Further away"),
         "sources": _("Sources"),
         "no_value": _("no data"),
-        "count": forms("{n} in all", "{n} in all"),
+        "count": forms(lambda n: ngettext("{n} in all", "{n} in all", n)),
     }

@@ -8,12 +8,10 @@ import math
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
@@ -27,14 +25,12 @@ from qala.city.people.public import set_language as keep_language
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import BadInput, NotFound, SignInNeeded
-from qala.kernel.plug import Card, Layer, declared, load
+from qala.kernel.plug import Layer, cards_at, declared, load
+from qala.site.formats.text import period_text
 
 from . import samples
 
-log = structlog.get_logger(__name__)
-
 HOME = "console.home"
-GROUND = ("places.districts", "places.lines")  # layers that every theme lies upon
 LAYER_SECONDS = 30
 
 
@@ -54,19 +50,7 @@ def asking(request: HttpRequest) -> Who:
 def home(request: HttpRequest) -> HttpResponse:
     """The cards that matters plug in, each for itself: one that fails says so, the page lives."""
     who = asking(request)
-    cards = sorted((c for c in declared("cards") if c.place == HOME and who.may(c.permission)), key=lambda c: c.order)
-    shown = [html for card in cards if (html := card_html(request, who, card))]
-    return render(request, "site/home.html", {"cards": shown})
-
-
-def card_html(request: HttpRequest, who: Who, card: Card) -> str:
-    """One card as HTML; empty where it has nothing to say to this person."""
-    try:
-        context = load(card.context)(request, who)
-        return "" if context is None else render_to_string(card.template, {**context, "card": card}, request)
-    except Exception:
-        log.exception("card.failed", card=card.key)
-        return render_to_string("site/parts/card_failed.html", {"card": card}, request)
+    return render(request, "site/home.html", {"cards": cards_at(HOME, request, who)})
 
 
 @require_safe
@@ -74,8 +58,8 @@ def map_page(request: HttpRequest) -> HttpResponse:
     """The map; its themes are fetched by the script, one at a time."""
     layers = allowed_layers(asking(request))
     config = {
-        "ground": [layer_entry(layer) for layer in layers if layer.key in GROUND],
-        "themes": [layer_entry(layer) for layer in layers if layer.key not in GROUND],
+        "ground": [layer_entry(layer) for layer in layers if layer.ground],
+        "themes": [layer_entry(layer) for layer in layers if not layer.ground],
         "tiles": settings.QALA.tile_url or "",
         "attribution": settings.QALA.tile_attribution,
     }
@@ -106,6 +90,9 @@ def map_layer(request: HttpRequest, key: str) -> HttpResponse:
         raise NotFound(_("The map has no theme {key}.").format(key=key[:80]))
     who.require(layer.permission)
     found = load(layer.source)(who, bounds_of(request))
+    if "period" in found:
+        start, end = found["period"]
+        found["period"] = period_text(start, end, SYSTEM_CLOCK.now())
     body = json.dumps(found, ensure_ascii=False, separators=(",", ":"), default=str).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     response = get_conditional_response(request, etag=etag)

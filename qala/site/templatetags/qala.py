@@ -47,9 +47,9 @@ def decimals(value: float | Decimal | None, places: int) -> Decimal | None:
 
 
 @register.filter(name="register")
-def register_(value: int | None, exponent: int = 0) -> str:
+def register_(value: int | str | None, exponent: int = 0) -> str:
     """``{{ reading.value|register:series.exponent }}``: exact decimal text of a register or of a sum of intervals."""
-    return "–" if value is None or value == "" else text.register_text(value, exponent)
+    return "–" if value is None or value == "" else text.register_text(int(value), exponent)
 
 
 @register.filter
@@ -195,18 +195,23 @@ def param_replace(context: template.Context, **changes: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def pager(
-    context: template.Context, page: Page[Any] | None = None, previous: str = "", next: str = "", shown: object = ""
+    context: template.Context,
+    page: Page[Any] | None = None,
+    previous: str = "",
+    next: str = "",  # noqa: A002 - the word that templates say
+    shown: object = "",
 ) -> SafeString:
     """Earlier and later of a list: of a ``Page``, or by the addresses of the neighbours (keyset); ``shown`` says where we are."""
+    later = next
     if page is not None:
         total = page.paginator.count
         previous = param_replace(context, page=page.previous_page_number()) if page.has_previous() else ""
-        next = param_replace(context, page=page.next_page_number()) if page.has_next() else ""
+        later = param_replace(context, page=page.next_page_number()) if page.has_next() else ""
         if total:
             shown = shown or _("{first}–{last} of {total}").format(
                 first=text.number_text(page.start_index()), last=text.number_text(page.end_index()), total=text.number_text(total)
             )
-    return render("pager", previous=previous, next=next, shown=shown)
+    return render("pager", previous=previous, next=later, shown=shown)
 
 
 @register.simple_tag(takes_context=True)

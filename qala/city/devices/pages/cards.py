@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
@@ -26,18 +28,25 @@ def loads(request: HttpRequest, who: Who) -> dict[str, Any]:
 
 
 def points(who: Who, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:
-    """Devices with coordinates as GeoJSON points."""
-    return {
-        "type": "FeatureCollection",
-        "features": [
+    """Devices with coordinates as GeoJSON points, by whether they report."""
+    silent_before = SYSTEM_CLOCK.now() - store.SILENT_AFTER
+    pattern = reverse("devices:device", args=["SERIAL"])
+    features = []
+    for serial, state, seen, lon, lat in store.points_in(who):
+        if state == "retired":
+            continue
+        shown = "mute" if seen is None else "bad" if seen < silent_before else "ok"
+        features.append(
             {
                 "type": "Feature",
-                "geometry": {"type": "Point", "coordinates": [round(lon, 6), round(lat, 6)]},
-                "properties": {"key": serial, "name": serial, "kind": model, "state": state},
+                "geometry": {"type": "Point", "coordinates": [round(lon, 5), round(lat, 5)]},
+                "properties": {"key": serial, "name": serial, "state": shown, "url": pattern.replace("SERIAL", serial)},
             }
-            for serial, model, state, lon, lat in store.points_in(who)
-        ],
-    }
+        )
+    return {
+        "type": "FeatureCollection", "features": features,
+        "states": {"bad": _("silent device"), "ok": _("reporting"), "mute": _("registered")},
+    }  # fmt: skip
 
 
 def load_progress(who: Who, argument: str) -> dict[str, Any]:
@@ -50,5 +59,5 @@ def load_progress(who: Who, argument: str) -> dict[str, Any]:
     return {
         "state": load.state, "percent": round(100 * load.share), "rows_read": load.rows_read, "rows_new": load.rows_new,
         "rows_new_version": load.rows_new_version, "rows_already_there": load.rows_already_there,
-        "rows_refused": load.rows_refused,
+        "rows_refused": load.rows_refused, "reload": load.state != "running",
     }  # fmt: skip

@@ -152,10 +152,10 @@ def resolve_series(
     return found
 
 
-def points_in(who: Who, *, limit: int = 50_000) -> list[tuple[str, str, str, float, float]]:
-    """(serial, model, state, lon, lat) of the devices that have coordinates."""
+def points_in(who: Who, *, limit: int = 50_000) -> list[tuple[str, str, datetime | None, float, float]]:
+    """(serial, state, last seen, lon, lat) of the devices that have coordinates."""
     found = visible_to(who).filter(lon__isnull=False).order_by("serial")
-    return list(found.values_list("serial", "model", "state", "lon", "lat")[:limit])
+    return list(found.values_list("serial", "state", "last_seen_at", "lon", "lat")[:limit])
 
 
 def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:

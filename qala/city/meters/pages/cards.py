@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from qala.city.devices.public import Device, Period
-from qala.city.places.public import find_city
+from qala.city.places.public import find_city, list_places
 from qala.kernel import measures
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
@@ -18,7 +19,7 @@ from qala.kernel.ranges import day_start, local_day
 
 from .. import store
 
-SHOWN_HAPPENINGS = 8
+SHOWN_HAPPENINGS = 20
 DAYS = 14
 
 
@@ -43,12 +44,52 @@ def use(request: HttpRequest, who: Who) -> dict[str, Any] | None:
         measure = measures.measure_named(name)
         found.append(
             {
-                "title": measure.title, "unit": measure.unit, "value": by_day[last], "start": by_day[last].period_start,
+                "title": measure.title, "unit": measure.unit, "value": by_day[last],
+                "shown": round(by_day[last].value or 0), "start": by_day[last].period_start,
                 "end": day_start(last + timedelta(days=1), zone),
                 "bars": [by_day[day].value if day in by_day else None for day in days], "days": DAYS,
             }
         )  # fmt: skip
     return {"found": found}
+
+
+def use_by_district(who: Who, bounds: tuple[float, float, float, float] | None, *, name: str) -> dict[str, Any]:
+    """Districts with what they used on the last whole day that is known, for the map."""
+    now = SYSTEM_CLOCK.now()
+    zone = ZoneInfo(settings.TIME_ZONE)
+    today = local_day(now, zone)
+    places = list_places("district", who=who)
+    values = measures.ask(
+        name, grain="day", start=day_start(today - timedelta(days=DAYS), zone), end=day_start(today, zone),
+        subjects=[str(place.pk) for place in places],
+    )  # fmt: skip
+    last = max((value.period_start for value in values), default=None)
+    known = {value.subject: value for value in values if value.period_start == last}
+    measure = measures.measure_named(name)
+    features = []
+    for place in places:
+        shown: dict[str, Any] = {"key": place.code, "name": place.name}
+        value = known.get(str(place.pk))
+        if value is not None and value.value is not None:
+            shown |= {"value": round(value.value), "facts": [[_("meters"), value.n]]}
+        # no geometry: the district is on the ground already
+        features.append({"type": "Feature", "geometry": None, "properties": shown})
+    found: dict[str, Any] = {"type": "FeatureCollection", "features": features, "unit": measure.unit}
+    if last is not None:
+        found["period"] = (last, day_start(local_day(last, zone) + timedelta(days=1), zone))
+    return found
+
+
+def water_by_district(who: Who, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:
+    return use_by_district(who, bounds, name="meters.water_m3")
+
+
+def electricity_by_district(who: Who, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:
+    return use_by_district(who, bounds, name="meters.electricity_kwh")
+
+
+def heat_by_district(who: Who, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:
+    return use_by_district(who, bounds, name="meters.heat_kwh")
 
 
 def register(request: HttpRequest, who: Who, device: Device, period: Period) -> dict[str, Any] | None:

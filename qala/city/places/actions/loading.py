@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,12 +25,11 @@ from ..models import BordersVersion, Place, PlaceShape
 from ..rules import Collection, Feature, Kind, LoadSummary
 
 BATCH = 2000
-FIELDS = ["name_kk", "name_ru", "name_en", "population", "parent", "label_lon", "label_lat"]
 
 
 @dataclass(slots=True)
 class _Step:
-    """What loading one feature does. ``before`` and ``after`` hold the fields that change, for the audit."""
+    """What loading one feature does. ``before`` and ``after`` hold the place's fields that change."""
 
     feature: Feature
     place: Place
@@ -278,12 +278,14 @@ def _overlaps(steps: list[_Step]) -> list[str]:
 
 
 def _write(steps: list[_Step], kind: Kind, valid_from: datetime | None, now: datetime, who: Who) -> None:
-    parents = {step.place.parent for step in steps if step.place.parent is not None}
-    for root in parents:
-        if root._state.adding:
-            _make_root(root, steps, now, who)
+    for parent in {step.place.parent for step in steps}:
+        if parent is not None and parent._state.adding:
+            _make_root(parent, steps, now, who)
     Place.objects.bulk_create((step.place for step in steps if step.is_new), batch_size=BATCH)
-    Place.objects.bulk_update([step.place for step in steps if step.after and not step.is_new], FIELDS, batch_size=500)
+    known = [step for step in steps if step.after and not step.is_new]
+    if known:
+        fields = sorted({name for step in known for name in step.after})
+        Place.objects.bulk_update([step.place for step in known], fields, batch_size=500)
     _replace_shapes(steps)
     _write_audit(steps, kind, now, who)
     moved = [step.place.code for step in steps if step.new is not None]
@@ -305,16 +307,16 @@ def _make_root(root: Place, steps: list[_Step], now: datetime, who: Who) -> None
 
 def _replace_shapes(steps: Iterable[_Step]) -> None:
     """Close the open shapes, then open the new ones: the database allows one open shape a place."""
-    closing, opening = [], []
-    for step in steps:
-        if step.new is None:
-            continue
-        opening.append(step.new)
-        if step.old is not None:
+    opening = [step for step in steps if step.new is not None]
+    closing = defaultdict(list)
+    for step in opening:
+        if step.old is not None and step.new is not None:
             step.old.valid_to = step.new.valid_from
-            closing.append(step.old)
-    PlaceShape.objects.bulk_update(closing, ["valid_to"], batch_size=500)
-    PlaceShape.objects.bulk_create(opening, batch_size=BATCH)
+            closing[step.old.valid_to].append(step.old.pk)
+    for moment, shapes in closing.items():
+        for start in range(0, len(shapes), BATCH):
+            PlaceShape.objects.filter(pk__in=shapes[start : start + BATCH]).update(valid_to=moment)
+    PlaceShape.objects.bulk_create((step.new for step in opening if step.new is not None), batch_size=BATCH)
 
 
 def _write_audit(steps: list[_Step], kind: Kind, now: datetime, who: Who) -> None:

@@ -17,7 +17,7 @@ from .. import rules
 from ..rules import Collection, Feature, Kind
 
 MOST_BYTES = 256 * 1024 * 1024
-MOST_FEATURES = 200_000
+MOST_FEATURES = 50_000  # written in one transaction, while which others wait to write
 WGS_84 = re.compile(r"CRS:?84|EPSG:(:|\d*:)?4326$", re.IGNORECASE)
 
 

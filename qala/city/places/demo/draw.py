@@ -1,8 +1,11 @@
-"""Draws the demo's schematic city: ``python -m qala.city.places.demo.draw`` writes ``demo_almaty.geojson``.
+"""Draws the demo's schematic city into ``demo_almaty.geojson``; to draw it anew, with Qala's settings in place:
+
+    python -m django shell -c "from qala.city.places.demo.draw import main; main()"
 
 The shapes are our own. They were drawn by hand in kilometres, from nothing but public facts of Almaty's eight districts
-(a point inside each, its area, its neighbours, the bounds of the city), and no data set was traced. Rivers, streets and
-zones are made up: rivers run from the mountains in the south down to the north, streets are a grid where it is flat.
+(a point inside each, its area, its neighbours, the bounds of the city), then nudged until the areas were right; no data
+set was traced. Rivers, streets and zones are made up: rivers run from the mountains in the south down to the plain in
+the north, streets are a grid where it is flat.
 """
 
 from __future__ import annotations
@@ -82,8 +85,10 @@ ARCS: dict[str, tuple[str, str, list[tuple[float, float]], float]] = {
     ),
     "medeu": (
         "tur-med", "med-bos",
-        [(23.7, 27.5), (25.7, 24.3), (26.2, 20.4), (29.2, 18.7), (33.2, 16.9),
-            (31.0, 13.6), (30.6, 9.8), (27.3, 7.3), (23.6, 5.4), (20.6, 1.5)],
+        [
+            (23.7, 27.5), (25.7, 24.3), (26.2, 20.4), (29.2, 18.7), (33.2, 16.9), (31.0, 13.6), (30.6, 9.8),
+            (27.3, 7.3), (23.6, 5.4), (20.6, 1.5),
+        ],
         0.25,
     ),
     "bostandyk": ("med-bos", "bos-nau", [(15.8, 2.6), (14.2, 5.3), (13.2, 7.7)], 0.22),
@@ -197,7 +202,7 @@ def streets(built: BaseGeometry, rng: np.random.Generator) -> list[BaseGeometry]
     for spacing, inside in ((1.05, centre), (2.5, shapely.difference(built, centre))):
         for offset in np.arange(0.4, 45, spacing):
             shift = rng.normal(0, 0.08)
-            tilt = 0.022 * 40
+            tilt = 0.9  # over the whole city: the grid is turned by about a degree
             across = shapely.LineString([(-2, offset + shift), (38, offset + shift + tilt)])
             along = shapely.LineString([(offset + shift + tilt, 0), (offset + shift, 42)])
             for line in (across, along):
@@ -205,16 +210,9 @@ def streets(built: BaseGeometry, rng: np.random.Generator) -> list[BaseGeometry]
                     if part.length > 2 * spacing:
                         lines.append(_trimmed(part, rng.uniform(0, 0.9, 2)))
     ring = [
-        (5.6, 24.2),
-        (6.8, 28.4),
-        (10.0, 31.0),
-        (14.4, 31.6),
-        (18.6, 30.2),
-        (20.4, 26.2),
-        (19.8, 21.4),
-        (17.4, 18.2),
-    ]
-    ring += [(13.6, 17.4), (10.2, 17.6), (7.0, 19.8), (5.6, 24.2)]
+        (5.6, 24.2), (6.8, 28.4), (10.0, 31.0), (14.4, 31.6), (18.6, 30.2), (20.4, 26.2), (19.8, 21.4), (17.4, 18.2),
+        (13.6, 17.4), (10.2, 17.6), (7.0, 19.8), (5.6, 24.2),
+    ]  # fmt: skip
     roads = [
         [(1.0, 23.6), (5.6, 24.2), (8.6, 24.6)], [(4.0, 33.6), (7.6, 29.4), (10.2, 26.6)],
         [(25.6, 37.4), (21.0, 32.4), (17.6, 28.4)], [(24.6, 28.6), (20.4, 26.2), (17.0, 25.2)],
@@ -277,7 +275,3 @@ def main() -> None:
     lines = [json.dumps(feature, ensure_ascii=False, separators=(",", ":")) for feature in draw()["features"]]
     text = '{"type":"FeatureCollection","features":[\n' + ",\n".join(lines) + "\n]}\n"
     Path(__file__).resolve().parent.parent.joinpath(SCHEMATIC_FILE).write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -118,7 +118,8 @@ def test_overlaps_are_shares_of_the_smaller() -> None:
         shapely.box(3.99, 2, 6, 4),
         shapely.box(8, 8, 9, 9),
     )
-    assert rules.overlapping([big, small, sliver, away]) == [(0, 1, pytest.approx(0.5))]
+    ((one, other, share),) = rules.overlapping([big, small, sliver, away])
+    assert (one, other) == (0, 1) and share == pytest.approx(0.5)
     assert rules.overlapping([]) == []
 
 

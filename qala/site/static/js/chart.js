@@ -12,14 +12,16 @@
  *   "exponent": -3,              values are whole numbers × 10^exponent; they may be strings (beyond 2^53 they must be)
  *   "zone": "Asia/Almaty",       zone of axis and words
  *   "offsets": [[0, 21600], [1709229600, 18000]],    optional: offset of the zone from an epoch second on
- *   "intervals": [{"start", "end": epoch s, "value": int | null (missing), "quality": "A", "method": "…", "flags": []}],
+ *   "intervals": [{"start", "end": epoch s, "value": int | null (missing), "total": int | null (of a stretch that has no
+ *                  hourly values), "quality": "A", "method": "…", "flags": []}],
  *   "readings":  [{"t": epoch s, "value": int, "quality": "A", "version_count": 1, "received_at": epoch s, "flags": []}],
  *   "names":  {"A": "actual", "E": "estimated", "interpolated": "interpolated"},   optional: words of qualities, methods, flags
  *   "whole":  ["A", ""]          optional: qualities drawn solid; every other one is hatched
  * }
  *
- * Flags: "fall" (▼), "jump" (▲), "version" (◆, also where version_count > 1); any other one is a ●. Both lists are
- * ascending and may be empty. Sums and differences are made of whole numbers, so they are exact.
+ * Flags: "fall" (▼), "jump" (▲), "version" (◆, also where version_count > 1); "missing" has no sign, as the gap shows;
+ * any other one is a ●. Both lists are ascending and may be empty. An interval without a value is a hatched gap, one
+ * that is flagged as a fall or a jump a tinted one. Sums and differences are made of whole numbers, so they are exact.
  */
 import uPlot from "../vendor/uplot/uplot.min.js";
 import { Zone, announce, colour, count, el, exact, icon, number, say, withUnit, unit, words } from "./format.js";
@@ -76,9 +78,12 @@ function hatch(context, ratio, stroke, back) {
   return context.createPattern(tile, "repeat");
 }
 
-const flagsOf = (point) =>
-  (point.version_count ?? 1) > 1 && !point.flags?.includes("version") ? [...(point.flags ?? []), "version"] : point.flags ?? [];
+function flagsOf(point) {
+  const flags = (point.flags ?? []).filter((flag) => flag !== "missing");
+  return (point.version_count ?? 1) > 1 && !flags.includes("version") ? [...flags, "version"] : flags;
+}
 const worst = (flags) => ["fall", "jump", "version"].find((one) => flags.includes(one)) ?? flags[0];
+const loud = (one) => one.flags?.includes("fall") || one.flags?.includes("jump");
 const tokenOf = (flag) => ({ fall: "apple", jump: "ochre", version: "sky" })[flag] ?? "soft";
 
 class Chart {
@@ -115,20 +120,22 @@ class Chart {
   /** The intervals summed over local days. */
   byDay() {
     const days = [];
-    let day = null;
+    const dayOf = (t) => {
+      if (days.length && t < days.at(-1).end) return days.at(-1);
+      const { year, month, day } = this.zone.fields(t);
+      days.push({ start: this.zone.at(year, month, day), end: this.zone.at(year, month, day + 1), sum: 0n, known: 0, missing: 0, rough: 0, flags: [] });
+      return days.at(-1);
+    };
     for (const one of this.intervals) {
-      if (!day || one.start >= day.end) {
-        const { year, month, day: date } = this.zone.fields(one.start);
-        day = { start: this.zone.at(year, month, date), end: this.zone.at(year, month, date + 1), sum: 0n, known: 0, missing: 0, rough: 0, flags: [] };
-        days.push(day);
-      }
-      if (one.value === null) day.missing += 1;
-      else {
+      const day = dayOf(one.start);
+      day.flags.push(...flagsOf(one));
+      if (one.value !== null) {
         day.sum += BigInt(one.value);
         day.known += 1;
         if (!this.solid(one)) day.rough += 1;
+      } else {
+        for (let t = one.start; t < one.end; t = dayOf(t).end) dayOf(t).missing += (Math.min(one.end, dayOf(t).end) - t) / 3600;
       }
-      day.flags.push(...flagsOf(one));
     }
     for (const one of days) {
       one.value = one.known ? one.sum.toString() : null;
@@ -142,8 +149,10 @@ class Chart {
     const gaps = [];
     for (const one of this.intervals) {
       if (one.value !== null) continue;
-      if (gaps.length && gaps.at(-1)[1] === one.start) gaps.at(-1)[1] = one.end;
-      else gaps.push([one.start, one.end]);
+      const last = gaps.at(-1);
+      const faulty = loud(one);
+      if (last && last.end === one.start && last.faulty === faulty) last.end = one.end;
+      else gaps.push({ start: one.start, end: one.end, faulty, quality: one.quality });
     }
     return gaps;
   }
@@ -242,11 +251,11 @@ class Chart {
       ],
       axes: [
         {
-          stroke: axis, font, space: 84, size: 46, gap: 6,
+          stroke: axis, font, space: 84, size: 46, gap: 6, align: 1,
           grid: { stroke: () => this.colours.line, width: 1 },
           ticks: { stroke: () => this.colours.line, width: 1, size: 4 },
           splits: (u, i, from, to) => this.timeSplits(from, to, u.bbox.width / uPlot.pxRatio),
-          values: (u, at) => this.timeWords(at),
+          values: (u, at) => this.fitting(u, at, this.timeWords(at)),
         },
         {
           stroke: axis, font, gap: 6,
@@ -267,13 +276,16 @@ class Chart {
 
   /** The range of values: bars stand on zero; a register fills the height. */
   reach(low, high) {
-    if (low === null || high === null) return [0, 1];
     if (this.kind === "hourly") {
-      const top = Math.max(high, 0);
-      const ground = Math.min(low, 0);
-      const reach = top - ground || this.scale;
-      return [ground < 0 ? ground - reach * 0.05 : 0, top + reach * 0.06];
+      const [from, to] = this.range;
+      const shown = this.bars.filter((one) => one.value !== null && one.end > from && one.start < to);
+      const calm = shown.filter((one) => !loud(one));
+      const values = (calm.length ? calm : shown).map((one) => Number(one.value) * this.scale);
+      const top = Math.max(0, ...values) || this.scale;
+      const ground = Math.min(0, ...values, shown.some((one) => BigInt(one.value) < 0n) ? -top * 0.16 : 0);
+      return [ground, top * 1.06];
     }
+    if (low === null || high === null) return [0, 1];
     const room = (high - low || Math.abs(high) * 0.1 || 1) * 0.06;
     return [low - room, high + room];
   }
@@ -308,6 +320,17 @@ class Chart {
     return splits;
   }
 
+  /** Labels begin at their tick; one that would leave the chart is left out. */
+  fitting(u, at, texts) {
+    const pen = u.ctx;
+    pen.save();
+    pen.font = `${12 * uPlot.pxRatio}px ${getComputedStyle(this.figure).fontFamily}`;
+    const room = (t) => u.bbox.left + u.bbox.width + 8 * uPlot.pxRatio - u.valToPos(t, "x", true);
+    const kept = texts.map((text, i) => (Math.max(...text.split("\n").map((line) => pen.measureText(line).width)) <= room(at[i]) ? text : ""));
+    pen.restore();
+    return kept;
+  }
+
   timeWords(at) {
     const step = at.length > 1 ? at[1] - at[0] : DAY;
     return at.map((t, i) => {
@@ -330,14 +353,15 @@ class Chart {
     pen.rect(left, top - LANE * ratio, width, height + LANE * ratio);
     pen.clip();
     const pattern = hatch(pen, ratio, this.colours.hatch);
-    for (const [start, end] of this.gaps) {
+    for (const { start, end, faulty } of this.gaps) {
       const a = u.valToPos(start, "x", true);
       const b = u.valToPos(end, "x", true);
       if (b < left || a > left + width) continue;
-      pen.globalAlpha = 0.6;
-      pen.fillStyle = pattern;
+      pen.globalAlpha = faulty ? 0.14 : 0.6;
+      pen.fillStyle = faulty ? this.colours.apple : pattern;
       pen.fillRect(a, top, Math.max(b - a, ratio), height);
       pen.globalAlpha = 1;
+      if (faulty) continue;
       const text = say("missing");
       pen.font = `${12 * ratio}px ${getComputedStyle(this.figure).fontFamily}`;
       const visible = Math.min(b, left + width) - Math.max(a, left);
@@ -371,7 +395,7 @@ class Chart {
   }
 
   perHour() {
-    return this.intervals.every((one) => one.end - one.start === 3600);
+    return this.intervals.every((one) => one.value === null || one.end - one.start === 3600);
   }
 
   drawBars(u) {
@@ -404,6 +428,8 @@ class Chart {
         pen.lineWidth = ratio;
         pen.strokeRect(topLeft[0] + ratio / 2, topLeft[1] + ratio / 2, size[0] - ratio, Math.max(size[1] - ratio, 0));
       }
+      const over = y < top - ratio ? top : y > top + height + ratio ? top + height : null;
+      if (over !== null) this.drawCut(pen, one, (a + b) / 2, over, over === top ? 1 : -1, size[0]);
       if (this.grain === "day" && one.missing) {
         pen.fillStyle = this.colours.ochre;
         pen.fillRect(topLeft[0], u.bbox.top + height - 3 * ratio, size[0], 3 * ratio);
@@ -413,6 +439,31 @@ class Chart {
       pen.fillStyle = this.colours.soft;
       pen.fillRect(left, ground - ratio / 2, width, ratio);
     }
+    pen.restore();
+  }
+
+  /** A bar that is longer than the chart is tall: cut with two slashes, its value beside it. */
+  drawCut(pen, one, x, edge, inward, wide) {
+    const ratio = uPlot.pxRatio;
+    const half = Math.max(wide, 6 * ratio) / 2 + 2 * ratio;
+    pen.save();
+    pen.strokeStyle = this.colours.card;
+    pen.lineWidth = 2 * ratio;
+    for (const step of [8, 12]) {
+      const y = edge + inward * step * ratio;
+      pen.beginPath();
+      pen.moveTo(x - half, y + 2 * ratio);
+      pen.lineTo(x + half, y - 2 * ratio);
+      pen.stroke();
+    }
+    const text = exact(one.value, this.data.exponent);
+    const { left, width } = this.u.bbox;
+    pen.font = `600 ${12 * ratio}px ${getComputedStyle(this.figure).fontFamily}`;
+    pen.textBaseline = "middle";
+    pen.fillStyle = BigInt(one.value) < 0n ? this.colours.apple : this.colours.ink;
+    const right = x + half + 4 * ratio + pen.measureText(text).width < left + width;
+    pen.textAlign = right ? "left" : "right";
+    pen.fillText(text, x + (right ? 1 : -1) * (half + 4 * ratio), edge + inward * 10 * ratio);
     pen.restore();
   }
 
@@ -442,12 +493,13 @@ class Chart {
       const y = top - 11 * ratio;
       if (mark.x > free) drawSign(pen, mark.flag, mark.x, y, 5 * ratio);
       const text = this.name(mark.flag);
-      const room = (shown[i + 1]?.x ?? left + width) - mark.x - 14 * ratio;
-      if (mark.x > free && pen.measureText(text).width < room) {
-        pen.textAlign = "left";
-        pen.fillText(text, mark.x + 9 * ratio, y);
+      const wide = pen.measureText(text).width + 14 * ratio;
+      const right = mark.x + wide < (shown[i + 1]?.x ?? left + width);
+      if (mark.x > free && (right || mark.x - wide > Math.max(free, left))) {
+        pen.textAlign = right ? "left" : "right";
+        pen.fillText(text, mark.x + (right ? 9 : -9) * ratio, y);
       }
-      free = Math.max(free, mark.x + 4 * ratio);
+      free = Math.max(free, mark.x + (right ? wide : 4 * ratio));
     });
     pen.restore();
   }
@@ -504,16 +556,19 @@ class Chart {
   }
 
   show(range) {
-    const span = Math.max(range[1] - range[0], 3600);
-    this.range = [range[0], range[0] + span];
+    const [first, last] = this.full;
+    const span = Math.min(Math.max(range[1] - range[0], 3600), last - first);
+    const from = Math.min(Math.max(range[0], first), last - span);
+    this.range = [from, from + span];
     const grain = this.grainFor(this.range);
-    this.index = null;
-    if (grain !== this.grain) {
-      this.grain = grain;
-      this.u.setData(this.columns(), false);
-    }
-    this.u.setScale("x", { min: this.range[0], max: this.range[1] });
-    this.point(null, false);
+    this.point(null);
+    this.u.batch(() => {
+      if (grain !== this.grain) {
+        this.grain = grain;
+        this.u.setData(this.columns(), false);
+      }
+      this.u.setScale("x", { min: this.range[0], max: this.range[1] });
+    });
     this.told();
   }
 
@@ -527,8 +582,15 @@ class Chart {
       const known = shown.filter((one) => one.value !== null);
       const sum = known.reduce((total, one) => total + BigInt(one.value), 0n);
       parts.push(say("sum", { value: withUnit(exact(sum, this.data.exponent), unitCode) }));
-      parts.push(count("intervals", shown.length));
-      if (shown.length > known.length) parts.push(count("missing_intervals", shown.length - known.length));
+      const noisy = known.filter(loud);
+      if (noisy.length && noisy.length < known.length) {
+        const rest = sum - noisy.reduce((total, one) => total + BigInt(one.value), 0n);
+        parts.push(say("sum_without", { value: withUnit(exact(rest, this.data.exponent), unitCode) }));
+      }
+      const hours = (list) => list.reduce((total, one) => total + Math.min(one.end, to) - Math.max(one.start, from), 0) / 3600;
+      const size = this.perHour() ? (list) => Math.round(hours(list)) : (list) => list.length;
+      parts.push(count(this.perHour() ? "hours" : "intervals", size(shown)));
+      if (shown.length > known.length) parts.push(count("missing_intervals", size(shown.filter((one) => one.value === null))));
     } else {
       const shown = this.readings.filter((one) => one.t >= from && one.t <= to);
       parts.push(count("readings", shown.length));
@@ -569,10 +631,12 @@ class Chart {
     const lines = [this.zone.span(one.start, one.end), one.value === null ? say("missing") : withUnit(exact(one.value, this.data.exponent), unitCode)];
     if (this.grain === "day") {
       if (one.rough) lines.push(count("rough_intervals", one.rough));
-      if (one.missing && one.value !== null) lines.push(count("missing_intervals", one.missing));
+      if (one.missing && one.value !== null) lines.push(count("missing_intervals", Math.round(one.missing)));
     } else if (one.value !== null) {
       if (!this.solid(one)) lines.push(this.name(one.quality));
       if (one.method) lines.push(this.name(one.method));
+    } else if (one.total !== null && one.total !== undefined) {
+      lines.push(say("gap_total", { value: withUnit(exact(one.total, this.data.exponent), unitCode) }));
     }
     for (const flag of flagsOf(one)) lines.push(`${SIGNS[flag] ?? "●"} ${this.name(flag)}`);
     return lines;
@@ -597,6 +661,7 @@ class Chart {
     this.index = index;
     this.tip.hidden = index === null;
     if (index === null) {
+      if (move) u.setCursor({ left: -10, top: -10 }, false);
       if (changed) u.redraw(false, false);
       return;
     }
@@ -693,7 +758,14 @@ class Chart {
       }
       for (const one of rough) key(box((pen) => hatch(pen, 2, this.colours.bar, this.colours.card), this.colours.bar), this.name(one));
     }
-    if (this.gaps.length) key(box((pen) => hatch(pen, 2, this.colours.hatch)), say("missing"));
+    if (this.gaps.some((gap) => !gap.faulty)) key(box((pen) => hatch(pen, 2, this.colours.hatch)), say("missing"));
+    const faulty = this.gaps.find((gap) => gap.faulty);
+    if (faulty) {
+      key((pen) => {
+        pen.globalAlpha = 0.25;
+        box(() => this.colours.apple)(pen);
+      }, this.name(faulty.quality));
+    }
     for (const flag of new Set(this.marks.map((mark) => mark.flag))) {
       key((pen) => {
         pen.fillStyle = this.colours[tokenOf(flag)];
@@ -718,7 +790,8 @@ class Chart {
       button.addEventListener("click", () => {
         const { year, month, day } = this.zone.fields(mark.t);
         this.look([this.zone.at(year, month, day - 1), this.zone.at(year, month, day + 2)]);
-        const at = this.u.data[0].findIndex((t, i) => (this.kind === "hourly" ? this.bars[i].end > mark.t : t >= mark.t));
+        const inside = (one) => (mark.reading ? one.start < mark.t && one.end >= mark.t : one.start <= mark.t && one.end > mark.t);
+        const at = this.bars.findIndex(inside); // a reading tells of the time before it
         this.plot.focus({ preventScroll: true });
         this.plot.scrollIntoView({ block: "nearest" });
         if (at >= 0) this.point(at);
@@ -771,8 +844,8 @@ class Chart {
           "tr", {},
           el("th", { scope: "row" }, this.kind === "hourly" ? this.zone.span(one.start, one.end) : this.zone.moment(one.t)),
           el("td", { class: "number" }, one.value === null ? say("missing") : exact(one.value, this.data.exponent)),
-          el("td", {}, quality),
-          el("td", {}, [...flags, one.missing && one.value !== null ? count("missing_intervals", one.missing) : ""].filter(Boolean).join("; ")),
+          el("td", {}, one.value === null && one.total !== null && one.total !== undefined ? say("gap_total", { value: withUnit(exact(one.total, this.data.exponent), this.data.unit) }) : quality),
+          el("td", {}, [...flags, one.missing && one.value !== null ? count("missing_intervals", Math.round(one.missing)) : ""].filter(Boolean).join("; ")),
         ),
       );
     });

@@ -115,6 +115,12 @@ export class Zone {
   span(start, end) {
     const a = this.fields(start);
     if (this.at(a.year, a.month, a.day) === start && this.at(a.year, a.month, a.day + 1) === end) return this.day(start);
+    const b = this.fields(end - 1);
+    if (this.at(a.year, a.month, a.day) === start && this.at(b.year, b.month, b.day + 1) === end) {
+      if (a.year !== b.year) return `${this.day(start)} – ${this.day(end - 1)}`;
+      const values = { first: a.day, last: b.day, year: a.year, month: this.month(start), first_month: this.month(start), last_month: this.month(end - 1) };
+      return say(a.month === b.month ? "days_of_month" : "days_of_year", values);
+    }
     if (this.day(start) === this.day(end) || this.at(a.year, a.month, a.day + 1) === end) {
       return `${this.moment(start)}–${this.clock(end)}`;
     }

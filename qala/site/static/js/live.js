@@ -3,7 +3,8 @@
  *
  *   <div data-live="/sse/load/ID">
  *     <span data-field="read">…</span>      text: the event's "read" (numbers are grouped as on the page)
- *     <progress data-field="done" max="1">  value; "done_max" of the event sets its maximum
+ *     <progress data-field="done" max="1">  value; "done_max" of the event sets its maximum; an element with
+                                          data-field="done_share" beside it tells how much that is in percent
  *     <b data-show="refused" hidden>        shown while the event's "refused" is neither 0, false, null nor empty
  *     <span class="live-state"></span>      says whether the stream is up
  *   </div>
@@ -82,6 +83,8 @@ class Live {
         if (told[`${name}_max`]) place.max = told[`${name}_max`];
         if (value === null) place.removeAttribute("value");
         else place.value = value;
+        const share = this.element.querySelector(`[data-field="${name}_share"]`);
+        if (share && !(`${name}_share` in told)) share.textContent = value === null ? "" : `${Math.round((100 * value) / place.max)}\u00a0%`;
       } else {
         const text = told[`${name}_text`] ?? (typeof value === "number" ? number(value) : value ?? "–");
         if (place.textContent !== String(text)) place.textContent = text;

@@ -11,7 +11,7 @@
  *              .value  number for the colour of an area       .text   its value in words (else the number and the unit)
  *              .state  ok | warn | bad | info | mute          .word   the state in words
  *              .url    the thing's own page                   .facts  [[title, text], …] shown when it is picked
- *              .kind   of ground lines: "water", "street", "built" — how quietly they are drawn
+ *              .kind   of ground lines: "river", else a street
  * and of the collection (all optional)
  *   unit, title, period    for the legend: what the colours mean, in which unit, of which time
  *   states                 {"bad": "silent", …}: words of the states; order of the legend
@@ -25,11 +25,12 @@ import { announce, colour, count, el, icon, number, say, unit, withUnit, words }
 const page = document.getElementById("map-page");
 const config = JSON.parse(document.getElementById("map-config").textContent);
 const $ = (id) => document.getElementById(id);
-const MOST_ROWS = 100;
+const MOST_ROWS = 50;
 const CLASSES = 5;
 const STATES = ["bad", "warn", "info", "ok", "mute"];
 const TOKENS = { ok: "leaf", warn: "ochre", bad: "apple", info: "sky", mute: "soft" };
-const FONT = ["sans-serif"];
+const FONT = ["system-ui", "sans-serif"];
+const RING = 0.1; // share of a cluster's points in the worst state from which it gets a ring
 const EMPTY = { type: "FeatureCollection", features: [] };
 
 const state = {
@@ -135,6 +136,12 @@ function drawHatch(pen, size) {
   }
 }
 
+function hatchTile() {
+  const canvas = el("canvas", { width: "12", height: "12" });
+  drawHatch(canvas.getContext("2d"), 12);
+  return canvas;
+}
+
 function picture(size, draw) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = size;
@@ -149,6 +156,7 @@ function style() {
   const ramp = ["ramp-1", "ramp-2", "ramp-3", "ramp-4", "ramp-5"].map((token) => tones[token]);
   const fill = ["case", ["==", ["typeof", ["get", "value"]], "number"], classColour(ramp), tones.card];
   const picked = ["==", ["get", "id"], state.pick ?? ""];
+  const ringed = [">=", ["/", ["get", "bad"], ["get", "point_count"]], RING];
   const layers = [{ id: "ground", type: "background", paint: { "background-color": tones.sunk } }];
   const sources = {
     areas: { type: "geojson", data: { ...EMPTY, features: areas() } },
@@ -171,9 +179,8 @@ function style() {
     { id: "areas", type: "fill", source: "areas", paint: { "fill-color": tones.card, "fill-opacity": over } },
     { id: "theme-areas", type: "fill", source: "themeAreas", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": fill, "fill-opacity": config.tiles ? 0.7 : 1 } },
     { id: "theme-none", type: "fill", source: "themeAreas", filter: ["all", ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], ["!=", ["typeof", ["get", "value"]], "number"]], paint: { "fill-pattern": "hatch", "fill-opacity": 0.7 } },
-    { id: "built", type: "line", source: "lines", filter: ["==", ["get", "kind"], "built"], layout: line, paint: { "line-color": tones.line, "line-width": 1 } },
-    { id: "streets", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["water", "built"], false, true], layout: line, paint: { "line-color": tones.line, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 0.5, 14, 3] } },
-    { id: "water", type: "line", source: "lines", filter: ["==", ["get", "kind"], "water"], layout: line, paint: { "line-color": tones.sky, "line-opacity": 0.45, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 14, 4] } },
+    { id: "streets", type: "line", source: "lines", filter: ["!=", ["get", "kind"], "river"], layout: line, paint: { "line-color": tones.line, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 0.5, 14, 3] } },
+    { id: "rivers", type: "line", source: "lines", filter: ["==", ["get", "kind"], "river"], layout: line, paint: { "line-color": tones.sky, "line-opacity": 0.45, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 14, 4] } },
     { id: "borders", type: "line", source: "areas", layout: line, paint: { "line-color": tones.control, "line-width": 1.2 } },
     { id: "theme-lines", type: "line", source: "themeAreas", filter: ["match", ["geometry-type"], ["LineString", "MultiLineString"], true, false], layout: line, paint: { "line-color": fill, "line-width": 4 } },
     { id: "picked-fill", type: "fill", source: "picked", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": tones.brand, "fill-opacity": 0.12 } },
@@ -188,13 +195,13 @@ function style() {
       paint: {
         "circle-color": tones.brand, "circle-opacity": 0.92,
         "circle-radius": ["interpolate", ["linear"], ["log10", ["get", "point_count"]], 0, 12, 2, 17, 4.5, 28],
-        "circle-stroke-width": ["case", [">", ["get", "bad"], 0], 3, 1.5],
-        "circle-stroke-color": ["case", [">", ["get", "bad"], 0], tones.apple, tones.card],
+        "circle-stroke-width": ["case", ringed, 3, 1.5],
+        "circle-stroke-color": ["case", ringed, tones.apple, tones.card],
       },
     },
     {
       id: "cluster-counts", type: "symbol", source: "themePoints", filter: ["has", "point_count"],
-      layout: { "text-field": ["number-format", ["get", "point_count"], { locale: words.language ?? "en" }], "text-font": FONT, "text-size": 12, "text-allow-overlap": true },
+      layout: { "text-field": ["number-format", ["get", "point_count"], { locale: words.thousand === "," ? "en" : "ru" }], "text-font": FONT, "text-size": 12, "text-allow-overlap": true },
       paint: { "text-color": tones["on-brand"] },
     },
     {
@@ -233,13 +240,11 @@ function redraw() {
   legend();
 }
 
-function images() {
-  for (const name of STATES) {
-    if (map.hasImage(`state-${name}`)) map.removeImage(`state-${name}`);
-    map.addImage(`state-${name}`, picture(56, (pen, size) => drawState(pen, name, size)), { pixelRatio: 1 });
-  }
-  if (map.hasImage("hatch")) map.removeImage("hatch");
-  map.addImage("hatch", picture(16, drawHatch), { pixelRatio: 2 });
+/** Draws the picture that the style asks for by name. */
+function image(id) {
+  const name = STATES.find((one) => id === `state-${one}`);
+  if (id === "hatch") map.addImage(id, picture(16, drawHatch), { pixelRatio: 2 });
+  else map.addImage(id, picture(56, (pen, size) => drawState(pen, name ?? "mute", size)));
 }
 
 function start() {
@@ -263,7 +268,7 @@ function start() {
   map.keyboard.disableRotation();
   map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
   map.addControl(new maplibre.AttributionControl({ compact: false, customAttribution: [state.ground.attribution, state.data?.attribution].filter(Boolean) }), "bottom-right");
-  map.on("styleimagemissing", images);
+  map.setMissingStyleImageResolver(image);
   map.on("error", (event) => console.warn(event.error?.message ?? event));
   map.on("moveend", () => {
     const at = map.getCenter();
@@ -378,7 +383,8 @@ function legend() {
       pen.beginPath();
       pen.rect(2, 4, 32, 28);
       pen.clip();
-      drawHatch(pen, 36);
+      pen.fillStyle = pen.createPattern(hatchTile(), "repeat");
+      pen.fillRect(0, 0, 36, 36);
       pen.restore();
     }, say("no_value"));
   }
@@ -386,6 +392,17 @@ function legend() {
   for (const one of features) if (isPoint(one)) present.set(one.properties.state ?? "ok", wordOf(one) || present.get(one.properties.state) || "");
   for (const name of Object.keys(data.states ?? {}).length ? Object.keys(data.states) : STATES) {
     if (present.has(name)) key((pen, size) => drawState(pen, name, size), present.get(name) || data.states?.[name] || name);
+  }
+  if (present.has("bad") && features.length > 20) {
+    key((pen) => {
+      pen.beginPath();
+      pen.arc(18, 18, 13, 0, 2 * Math.PI);
+      pen.fillStyle = tones.brand;
+      pen.strokeStyle = tones.apple;
+      pen.lineWidth = 5;
+      pen.fill();
+      pen.stroke();
+    }, say("cluster_bad", { word: present.get("bad") || data.states?.bad || "" }));
   }
   place.append(items);
   const known = features.filter((one) => isPoint(one) || typeof one.properties.value === "number").length;
@@ -514,8 +531,7 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("qala:theme", () => {
   readTones();
-  if (!map) return;
-  images();
+  if (map) for (const id of map.listImages()) map.removeImage(id);
   redraw();
 });
 
