@@ -57,7 +57,7 @@ class Who:
         """How far ``permission`` reaches for this asker."""
         return EVERYTHING if self.kind == "system" else self.grants.get(permission, NOTHING)
 
-    def may(self, permission: str, organisation: UUID | None | _Anywhere = ANYWHERE) -> bool:
+    def may(self, permission: str, organisation: UUID | _Anywhere | None = ANYWHERE) -> bool:
         """Whether the asker holds ``permission`` for one organisation's rows; where none is named, for any at all.
 
         ``None`` is the owner of rows that no organisation owns: only who holds the permission everywhere may.
@@ -65,7 +65,7 @@ class Who:
         scope = self.scope(permission)
         return bool(scope) if organisation is ANYWHERE else scope.covers(organisation)
 
-    def require(self, permission: str, organisation: UUID | None | _Anywhere = ANYWHERE) -> Scope:
+    def require(self, permission: str, organisation: UUID | _Anywhere | None = ANYWHERE) -> Scope:
         """The scope of ``permission``; ``organisation`` as in ``may``.
 
         Raises:
@@ -75,7 +75,9 @@ class Who:
         if not self.may(permission, organisation):
             if self.kind == "anonymous":
                 raise SignInNeeded("This needs a signed-in person.", fix="Sign in and try again.")
-            raise NotAllowed(f"{self.name} does not hold the permission {permission} here.", fix="Ask an administrator.")
+            raise NotAllowed(
+                f"{self.name} does not hold the permission {permission} here.", fix="Ask an administrator."
+            )
         return self.scope(permission)
 
 

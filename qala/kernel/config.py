@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     load_max_gib: int = Field(
         64, ge=1, description="Largest loaded file after unpacking, in GiB; a larger one is refused."
     )
+    load_part_mib: int = Field(
+        192, ge=1, le=4096, description="A file is loaded in parts of about so many MiB of text, each one commit."
+    )
     load_max_ratio: int = Field(
         200, ge=10, description="Largest ratio of unpacked to packed size; beyond it a file is refused as a zip bomb."
     )
@@ -66,7 +69,7 @@ class Settings(BaseSettings):
         default_factory=list, description="Host names that pages answer to beside loopback, comma separated."
     )
     city_zone: str = Field("Asia/Almaty", description="IANA time zone of the city: its days begin at midnight here.")
-    city_code: str = Field("almaty", description="Code of the city's own place, the root of the tree of places.")
+    city_code: str = Field("almaty", pattern=r"^[a-z0-9][a-z0-9-]*$", description="Code of the city's own place, the root of the tree of places.")
     language: Literal["kk", "ru", "en"] = Field("kk", description="Language of pages for people who did not choose one.")
     secret_key: SecretStr | None = Field(
         None, description="Key that signs sessions. Unset: made once and kept in the data folder, readable by its owner."

@@ -132,7 +132,8 @@ def store(
         subjects: restrict "all values" to these subjects; every subject by default.
 
     Raises:
-        BadInput: the grain or the dimensions are not those declared, or a value lies outside ``[start, end)``.
+        BadInput: the grain or the dimensions are not those declared, a value lies outside ``[start, end)``, or two are about
+            the same.
     """
     measure = measure_named(name)
     if grain not in measure.grains:
@@ -143,6 +144,9 @@ def store(
             raise BadInput(f"{name} has the dimensions {measure.dimensions}, got {tuple(value.dimensions)}.")
         if not start <= value.period_start < end:
             raise BadInput(f"A value of {name} for {value.period_start.isoformat()} lies outside the stored range.")
+    keys = [(value.subject, utc(value.period_start), canonical(value.dimensions)) for value in values]
+    if len(set(keys)) < len(keys):
+        raise BadInput(f"Two values of {name} are about the same subject, period and dimensions.")
     staged = pa.table(
         {
             "subject": pa.array([v.subject for v in values], pa.string()),
@@ -173,17 +177,19 @@ def store(
         statement = f"""
             INSERT INTO lake.measures ({columns})
             WITH held AS (
-                SELECT {_KEY}, {", ".join(_BODY)} FROM lake.measures
+                SELECT {_KEY}, {", ".join(_BODY)}, computed_at FROM lake.measures
                 WHERE measure = $measure AND grain = $grain AND period_start >= $start AND period_start < $end {among}
                 QUALIFY row_number() OVER (PARTITION BY {_KEY} ORDER BY computed_at DESC) = 1
+            ), stamp AS (  -- computed last also where the clock was set back since
+                SELECT greatest($now, max(computed_at) + to_microseconds(1)) AS at FROM held
             )
             SELECT $measure, s.subject, s.period_start, $grain, s.dimensions, s.value, s.n, s.lower, s.upper, s.version,
-                   $now, s.provenance, s.publishable
+                   (SELECT at FROM stamp), s.provenance, s.publishable
             FROM staged_values s LEFT JOIN held c USING ({_KEY})
             WHERE c.subject IS NULL OR NOT ({same})
             UNION ALL
             SELECT $measure, c.subject, c.period_start, $grain, c.dimensions, NULL, 0, NULL, NULL, c.version,
-                   $now, 'withdrawn', false
+                   (SELECT at FROM stamp), 'withdrawn', false
             FROM held c ANTI JOIN staged_values s USING ({_KEY}) WHERE c.n > 0 OR c.value IS NOT NULL
         """
         written = lake.commit(lambda held: held.execute(statement, parameters).fetchone(), cursor=cursor)

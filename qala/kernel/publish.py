@@ -130,6 +130,7 @@ def _tree(cells: Sequence[Cell], minimum: int) -> dict[str | None, list[Cell]]:
     children: dict[str | None, list[Cell]] = defaultdict(list)
     for cell in by_key.values():
         children[cell.parent].append(cell)
+    for cell in by_key.values():
         if cell.parent is not None and cell.parent not in by_key:
             wrong.append(f"{cell.key}: its parent {cell.parent} is not among the cells")
         if cell.n < 0:

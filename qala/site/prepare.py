@@ -286,5 +286,11 @@ def prepare_static() -> None:
     root = Path(django_settings.STATIC_ROOT)
     if _read(root / "gathered.json").get("stamp") != stamp:
         with console.progress(_("Gathering style sheets and scripts")):
-            call_command("collectstatic", interactive=False, verbosity=0, clear=True, ignore_patterns=["redoc*"])
+            call_command(
+                "collectstatic",
+                interactive=False,
+                verbosity=0,
+                clear=True,
+                ignore_patterns=["redoc*", "swagger-ui-bundle.js.map"],
+            )
         write_json(root / "gathered.json", {"stamp": stamp})

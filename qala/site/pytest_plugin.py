@@ -95,9 +95,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
         if on_postgresql():
             _start_postgres(early_config)
     folder = Path(os.environ[RUN_DIR]) / os.environ.get(WORKER, "main")
-    folder.mkdir()
-    os.environ["QALA_DATA_DIR"] = str(with_databases(folder))
-    os.environ["QALA_LOG_LEVEL"] = "warning"
+    (folder / "static").mkdir(parents=True)
+    with_databases(folder)
+    # in the file rather than in a variable: cities that tests start are not to inherit it
+    with (folder / "qala.toml").open("a") as file:
+        file.write('log_level = "warning"\n')
+    os.environ["QALA_DATA_DIR"] = str(folder)
     return (yield)
 
 

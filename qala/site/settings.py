@@ -28,6 +28,7 @@ def _database() -> dict[str, Any]:
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(QALA.records_path),
+            "TEST": {"NAME": str(QALA.data_dir / "test-records.sqlite")},  # threads wait for a file's locks, not memory's
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
@@ -177,6 +178,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "qala.site.staticstore.Store"},
 }
 WHITENOISE_ROOT = None
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SILENCED_SYSTEM_CHECKS: list[str] = []

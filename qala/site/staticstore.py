@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import brotli
+from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+
+class QuickCompressor(Compressor):  # type: ignore[misc]
+    """Compresses in a second what the highest quality takes twenty for; the result is a tenth larger."""
+
+    @staticmethod
+    def compress_brotli(data: bytes) -> bytes:
+        return brotli.compress(data, quality=9)
 
 
 class Store(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
@@ -18,3 +28,6 @@ class Store(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whit
 
     def stored_name(self, name: str) -> Any:
         return super().stored_name(name) if self.hashed_files else self.clean_name(name)
+
+    def create_compressor(self, **arguments: Any) -> Compressor:
+        return QuickCompressor(**arguments)

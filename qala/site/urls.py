@@ -24,7 +24,7 @@ def _of_plugs() -> list[URLResolver]:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="console:home"), name="root"),
     path("console/", include("qala.site.pages.urls")),
-    path("accounts/", include("qala.city.people.urls")),
+    path("accounts/", include("qala.city.people.pages.urls")),
     path("language/", views.set_language, name="set_language"),
     path("api/", api.urls),
     path("healthz", health.view, name="healthz"),

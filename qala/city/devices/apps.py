@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Card, Command, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
+from qala.kernel.plug import Card, Command, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
 
 STAFF = ("analyst", "manager", "engineer", "operator")
 
@@ -51,6 +53,10 @@ class DevicesConfig(MatterConfig):
             commands=(
                 Command("load readings", "qala.city.devices.commands.load_readings"),
                 Command("export readings", "qala.city.devices.commands.export_readings"),
+            ),
+            jobs=(
+                Job("devices.fail_interrupted_loads", "qala.city.devices.jobs.fail_interrupted_loads",
+                    every=timedelta(minutes=1), title=_("Notice loads that were interrupted")),
             ),
             prepare="qala.city.devices.commands.prepare",
             demo="qala.city.devices.demo.load",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -42,16 +42,9 @@ def close(series: Sequence[int], *, now: datetime) -> Closed:
 
     Idempotent: closing again writes nothing. Series that are no registers are passed over.
     """
-    held = store.registers(list(series))
-    done = Closed(series=len(held))
-    spans: dict[str, TimeRange] = {}
-    for batch in _batches(sorted(held)):
-        written, withdrawn, span = _close_batch(batch, held, now)
-        done = Closed(done.series, done.written + written, done.withdrawn + withdrawn, 0, _hull(done.span, span))
-        if span is not None:
-            for name in {store.MEASURES[held[one][0]] for one in batch if held[one][0] in store.MEASURES}:
-                spans[name] = _hull(spans.get(name), span) or span
-    values = sum(compute_days(name, span=span, now=now) for name, span in sorted(spans.items()))
+    # of two that close the same registers at once, the one that read less might else have the last word
+    with get_lake().alone("meters.close"):
+        done = _close(series, now)
     if done.written or done.withdrawn:
         with transaction.atomic():
             outbox.tell(
@@ -62,7 +55,21 @@ def close(series: Sequence[int], *, now: datetime) -> Closed:
                 },
                 now=now,
             )  # fmt: skip
-    return Closed(done.series, done.written, done.withdrawn, values, done.span)
+    return done
+
+
+def _close(series: Sequence[int], now: datetime) -> Closed:
+    held = store.registers(list(series))
+    done = Closed(series=len(held))
+    spans: dict[str, TimeRange] = {}
+    for batch in _batches(sorted(held)):
+        written, withdrawn, span = _close_batch(batch, held, now)
+        done = Closed(done.series, done.written + written, done.withdrawn + withdrawn, 0, _hull(done.span, span))
+        if span is not None:
+            for name in {store.MEASURES[held[one][0]] for one in batch if held[one][0] in store.MEASURES}:
+                spans[name] = _hull(spans.get(name), span) or span
+    values = sum(compute_days(name, span=span, now=now) for name, span in sorted(spans.items()))
+    return replace(done, values=values)
 
 
 def close_source(*, source: str, first: str, last: str, now: datetime) -> Closed:
@@ -168,12 +175,20 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
             ).fetchone()
             assert counts is not None  # noqa: S101  (an aggregate always gives a row)
             if counts[0] or counts[1]:
+                # computed last also where the clock was set back since
+                before = held.execute(
+                    f"""SELECT max(computed_at) FROM lake.intervals SEMI JOIN wanted USING (series)
+                        WHERE series BETWEEN {batch[0]} AND {batch[-1]}"""
+                ).fetchone()
+                computed = now.replace(tzinfo=None)
+                if before and before[0] is not None and before[0] >= computed:
+                    computed = before[0] + timedelta(microseconds=1)
                 held.execute(
                     """INSERT INTO lake.intervals
                        SELECT series, start_at, end_at, value, exponent, quality, method, flags, $now FROM changed
                        UNION ALL
                        SELECT series, start_at, end_at, NULL, NULL, 'N', 'withdrawn', 0, $now FROM gone""",
-                    {"now": now.replace(tzinfo=None)},
+                    {"now": computed},
                 )
             if counts[2] is None:
                 return 0, 0, None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
 
 import click
@@ -35,7 +33,7 @@ def init(email: str | None, name: str | None, password_stdin: bool) -> None:
     else:
         password = _ask("--password-stdin", _("Password"), password_stdin, hidden=True)
     person = actions.create_first_administrator(
-        who=system(f"cli:{_operator()}"), now=SYSTEM_CLOCK.now(), email=email, name=name, password=password
+        who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(), email=email, name=name, password=password
     )
     console.say(_("{name} administers this city now.").format(name=person.name))
     console.say(_("Next: start the city with “qala up” and sign in with {email}.").format(email=person.email))
@@ -51,11 +49,3 @@ def _ask(option: str, text: str, stdin_taken: bool, *, hidden: bool = False) -> 
         )
     answer: str = click.prompt(text, hide_input=hidden, confirmation_prompt=hidden, err=True)
     return answer
-
-
-def _operator() -> str:
-    """The system's user who runs the command; a container may run it under a number without a name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

@@ -12,6 +12,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.ids import new_id
+from qala.kernel.languages import pick_text
 
 from . import rules
 
@@ -114,13 +115,13 @@ class Organisation(models.Model):
 
     @property
     def name(self) -> str:
-        """The name in the active language; where it is missing, in the next of ``rules.FALL_BACK``."""
-        return rules.pick_text(get_language(), self.names)[0]
+        """The name in the active language; where it is missing, in the next of ``FALL_BACK``."""
+        return pick_text(get_language(), self.names)[0]
 
     @property
     def name_language(self) -> str:
         """The language that ``name`` is really in; another than the active one wants a "not translated" mark."""
-        return rules.pick_text(get_language(), self.names)[1]
+        return pick_text(get_language(), self.names)[1]
 
 
 class Role(models.Model):
@@ -143,7 +144,7 @@ class Role(models.Model):
     @property
     def title(self) -> str:
         """The title in the active language."""
-        return rules.pick_text(get_language(), {"kk": self.title_kk, "ru": self.title_ru, "en": self.title_en})[0]
+        return pick_text(get_language(), {"kk": self.title_kk, "ru": self.title_ru, "en": self.title_en})[0]
 
 
 class Membership(models.Model):

@@ -12,7 +12,6 @@ from qala.kernel.access import EVERYTHING, NOTHING, Scope, Who
 ADMINISTRATOR = "administrator"
 LANGUAGES = ("kk", "ru", "en")
 # Whoever has no text in the first language reads it in the next one.
-FALL_BACK = {"kk": ("kk", "ru", "en"), "ru": ("ru", "kk", "en"), "en": ("en", "ru", "kk")}
 
 FORWARDING_HEADERS = (
     "HTTP_FORWARDED",
@@ -22,20 +21,6 @@ FORWARDING_HEADERS = (
     "HTTP_X_REAL_IP",
     "HTTP_VIA",
 )
-
-
-def pick_text(language: str | None, texts: Mapping[str, str]) -> tuple[str, str]:
-    """The text to show in a language, and the language it is really in (the two differ where it is not translated).
-
-    Args:
-        language: asked language, e.g. ``kk`` or ``ru-kz``; one that is not known falls back as English does.
-        texts: texts by language; an empty one counts as missing.
-
-    Returns:
-        (text, its language); ``("", "")`` where there is no text at all.
-    """
-    order = FALL_BACK.get((language or "").lower().split("-")[0], FALL_BACK["en"])
-    return next(((texts[key], key) for key in order if texts.get(key)), ("", ""))
 
 
 def grants_of(

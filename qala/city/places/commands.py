@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -41,7 +39,7 @@ def load_places(file: Path, kind: rules.Kind, valid_from: datetime | None, dry_r
     summary = actions.load_places(
         collection=collection,
         kind=kind,
-        who=system(f"cli:{_operator()}"),
+        who=system(f"cli:{console.operator()}"),
         now=SYSTEM_CLOCK.now(),
         valid_from=None if valid_from is None else day_start(valid_from.date(), ZoneInfo(settings.TIME_ZONE)),
         dry_run=dry_run,
@@ -57,11 +55,3 @@ def load_places(file: Path, kind: rules.Kind, valid_from: datetime | None, dry_r
         changed=summary.changed,
         unchanged=summary.unchanged,
     )
-
-
-def _operator() -> str:
-    """The system's user who runs the command; a container may run it under a number without a name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

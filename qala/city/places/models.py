@@ -9,8 +9,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.ids import new_id
-
-from . import rules
+from qala.kernel.languages import pick_text
 
 
 class Place(models.Model):
@@ -63,13 +62,13 @@ class Place(models.Model):
 
     @property
     def name(self) -> str:
-        """The name in the language of the page; where it lacks, in the next of ``rules.FALL_BACK``."""
-        return rules.pick_name(get_language(), self.names)[0]
+        """The name in the language of the page; where it lacks, in the next of ``FALL_BACK``."""
+        return pick_text(get_language(), self.names)[0]
 
     def is_translated(self, language: str | None = None) -> bool:
         """Whether the place has a name of its own in ``language`` (default: of the page), not a fall-back."""
         asked = (language or get_language() or settings.LANGUAGE_CODE)[:2]
-        return rules.pick_name(asked, self.names)[1] == asked
+        return pick_text(asked, self.names)[1] == asked
 
 
 class PlaceShape(models.Model):

@@ -19,7 +19,6 @@ Kind = Literal["city", "district", "zone", "address"]
 KINDS: tuple[Kind, ...] = ("city", "district", "zone", "address")  # from the root of the tree to its leaves
 LANGUAGES = ("kk", "ru", "en")
 # Whoever has no text in the first language reads it in the next one.
-FALL_BACK = {"kk": ("kk", "ru", "en"), "ru": ("ru", "kk", "en"), "en": ("en", "ru", "kk")}
 
 LONGEST_NAME = 200
 LONGEST_CODE = 80
@@ -56,12 +55,6 @@ class LoadSummary:
     changed: int
     unchanged: int
     refused: tuple[str, ...] = ()
-
-
-def pick_name(language: str | None, names: Mapping[str, str]) -> tuple[str, str]:
-    """The name to show in a language, and the language it is really in: (text, language), empty where there is none."""
-    order = FALL_BACK.get((language or "").lower().split("-")[0], FALL_BACK["en"])
-    return next(((names[key], key) for key in order if names.get(key)), ("", ""))
 
 
 def above(kind: Kind) -> tuple[Kind, ...]:

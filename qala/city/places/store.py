@@ -23,6 +23,7 @@ from shapely.geometry.base import BaseGeometry
 from qala.kernel import geometry
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
+from qala.kernel.languages import pick_text
 
 from . import rules
 from .models import BordersVersion, Place, PlaceShape
@@ -336,7 +337,7 @@ def schematic_lines() -> dict[str, Any]:
             names = feature["properties"]
             if names["kind"] in ("river", "street"):
                 by_language = {each: names.get(f"name_{each}", "") for each in rules.LANGUAGES}
-                shown, _language = rules.pick_name(get_language(), by_language)
+                shown, _language = pick_text(get_language(), by_language)
                 properties = {"key": names["code"], "kind": DRAWN_AS.get(names["kind"], names["kind"]), "name": shown}
                 features.append({"type": "Feature", "geometry": feature["geometry"], "properties": properties})
     return {"type": "FeatureCollection", "features": features}

@@ -10,14 +10,17 @@ import os
 import shutil
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import duckdb
+import psycopg
 import structlog
+from django.db import DatabaseError
 
 from qala.kernel.config import Settings, get_settings
 from qala.kernel.errors import Unavailable
@@ -85,7 +88,6 @@ class Lake:
         catalogue, self.on_sqlite = _catalogue(settings)
         for folder in (self.data_dir, settings.run_dir, settings.temp_dir):
             folder.mkdir(parents=True, exist_ok=True)
-        self._lock_path = settings.run_dir / "lake.lock"
         self._thread_lock = threading.Lock()
         self._questions = threading.BoundedSemaphore(settings.lake_concurrent_queries)
         self._temp = settings.temp_dir / f"duckdb-{os.getpid()}"
@@ -114,7 +116,7 @@ class Lake:
             )
             with self._locked():  # the first attach writes the catalogue's own tables
                 self._connection.execute(attach)
-        except duckdb.Error as error:
+        except (duckdb.Error, Unavailable) as error:
             self._connection.close()
             shown = "PostgreSQL" if not self.on_sqlite else str(settings.catalogue_path)
             raise Unavailable(
@@ -124,14 +126,34 @@ class Lake:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One writer at a time over all processes; needed where the catalogue is SQLite, which fails two at once."""
-        with self._thread_lock:
-            if not self.on_sqlite:
+        """One writer at a time over all processes: a SQLite catalogue fails two at once, and on any catalogue two that
+        look for what is new before they insert would both insert it."""
+        with self._thread_lock, self.alone("lake"):
+            yield
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Hold the lock of that name against all threads and processes of this lake; a killed process lets go of it.
+
+        For work that reads, computes and then commits what must not rest on stale reads. ``lake`` is the commits' own.
+
+        Raises:
+            Unavailable: the catalogue does not answer.
+        """
+        if self.on_sqlite:
+            with open(self.settings.run_dir / f"{name}.lock", "w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
                 yield
-                return
-            with open(self._lock_path, "w") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # let go with the file, also by a killed process
-                yield
+            return
+        url = self.settings.lake_catalogue_url
+        assert url is not None  # noqa: S101  (else the catalogue is SQLite)
+        try:
+            session = psycopg.connect(url.get_secret_value(), autocommit=True)
+            session.execute("SELECT pg_advisory_lock(%s)", [zlib.crc32(f"qala {name}".encode())])
+        except psycopg.Error as error:
+            raise Unavailable(f"The lake's catalogue does not answer: {_first_line(error)}") from error
+        with closing(session):  # the server lets go of the lock with the session
+            yield
 
     @contextmanager
     def question(self) -> Iterator[Cursor]:
@@ -160,7 +182,7 @@ class Lake:
         own = cursor is None
         held = self._connection.cursor() if cursor is None else cursor
         try:
-            with self._locked(), _clear_errors():
+            with self._locked(), clear_errors():
                 held.execute("BEGIN")
                 try:
                     result = work(held)
@@ -179,7 +201,7 @@ class Lake:
         """Run maintenance, which brings its own transactions, under the same lock as commits."""
         cursor = self._connection.cursor()
         try:
-            with self._locked(), _clear_errors():
+            with self._locked(), clear_errors():
                 result = work(cursor)
                 self._sync()
                 return result
@@ -222,14 +244,13 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
     """Say what a failing disk or catalogue means to the person who runs the city."""
     try:
         yield
-    except (duckdb.Error, OSError) as error:
+    except (duckdb.Error, DatabaseError, OSError) as error:
         text = str(error)
-        code = getattr(error, "errno", None)
-        full = code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
             sign in text
             for sign in ("No space left", "disk is full", "File too large", "quota exceeded", "max_temp_directory_size")
         )
@@ -242,6 +263,11 @@ def _clear_errors() -> Iterator[None]:
             raise Unavailable(
                 f"The lake's memory limit does not suffice: {_first_line(error)}",
                 fix="Raise QALA_LAKE_MEMORY_LIMIT_MIB.",
+            ) from error
+        if "disk I/O error" in text:
+            raise Unavailable(
+                f"The disk of the data folder does not take what is written: {_first_line(error)}",
+                fix="`qala doctor` looks at the disk; repeat the command when it is well.",
             ) from error
         raise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from qala.kernel.lake import get_lake
 from qala.kernel.lake.connection import Cursor
@@ -43,7 +43,7 @@ def keep_staged(cursor: Cursor, *, source: str, now: datetime, dry_run: bool = F
         # Both joins meet only what lies in the staged times and series; the lake's files are sorted and dated by them.
         held.execute(
             """CREATE OR REPLACE TEMP TABLE known AS
-               SELECT s.series, s.t, e.value FROM lake.readings e
+               SELECT s.series, s.t, e.value, e.received_at FROM lake.readings e
                JOIN (SELECT DISTINCT series, t FROM staged) s ON e.series = s.series AND e.t = s.t
                WHERE e.t BETWEEN $low AND $high AND e.series BETWEEN $first AND $last""",
             bounds,
@@ -60,6 +60,11 @@ def keep_staged(cursor: Cursor, *, source: str, now: datetime, dry_run: bool = F
                FROM fresh""",
         )
         if not dry_run and fresh:
+            # the latest received is the current one, also where the clock was set back since
+            latest = held.execute("SELECT max(received_at) FROM known SEMI JOIN fresh USING (series, t)").fetchone()
+            received = now.replace(tzinfo=None)
+            if latest and latest[0] is not None and latest[0] >= received:
+                received = latest[0] + timedelta(microseconds=1)
             # versions that came together follow each other by a microsecond, in their order in the file
             ranked = (
                 "$now" if fresh == distinct
@@ -68,7 +73,7 @@ def keep_staged(cursor: Cursor, *, source: str, now: datetime, dry_run: bool = F
             held.execute(
                 f"""INSERT INTO lake.readings
                     SELECT series, t, value, quality, {ranked}, $source FROM fresh""",
-                {"now": now.replace(tzinfo=None), "source": source},
+                {"now": received, "source": source},
             )
         new = distinct - over
         return Kept(new=new, new_versions=fresh - new, already_there=total - fresh)

@@ -6,10 +6,11 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -18,29 +19,35 @@ from uuid import UUID
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from qala import drivers
 from qala.city.people.public import get_organisation
 from qala.kernel import audit, outbox, units
-from qala.kernel.access import Who
+from qala.kernel.access import Who, system
 from qala.kernel.clock import SYSTEM_CLOCK, Clock
-from qala.kernel.errors import BadInput, QalaError
-from qala.kernel.lake import get_lake
+from qala.kernel.errors import BadInput, Conflict, QalaError
+from qala.kernel.ids import new_id
+from qala.kernel.lake import clear_errors, get_lake
 from qala.kernel.lake.connection import Cursor, quoted
 
 from ..models import Device, Load, RefusalReason
 from ..rules import Profile, exact_number, is_serial
-from ..store import resolve_series
+from ..store import kept_from, resolve_series
 from .keep import Kept, keep_staged
 from .registry import NewDevice, register_devices, require_for
 from .spool import digest, spool
 from .staging import Columns, parse_cells, read_header, stage_batch, stage_lines
 
+log = structlog.get_logger(__name__)
+
 BATCH_ROWS = 4_000_000
-SHORT = 15  # characters of a number that a double keeps exactly
+EXACT_DIGITS = 15  # of a number that a double keeps exactly
 SHOWN_CONTENT = 300  # characters of a refused row that are kept
+LONG = "long"  # in place of a reason: still to be read exactly
+RUNNING_MARK = "running"  # locked in a load's folder while its process lives
 
 
 @dataclass
@@ -98,7 +105,7 @@ def load_readings(
     if not scope.everything:
         run.owners = scope.organisations
     if dry_run:
-        with _temporary_folder() as folder:
+        with _temporary_folder() as folder, clear_errors():
             run.folder = folder
             run.go()
             refused = settings.QALA.loads_dir / "dry-run-refused.csv"
@@ -107,45 +114,62 @@ def load_readings(
                 shutil.move(run.refused_path, refused)
                 run.summary.refused_file = refused
         return run.summary
-    load = Load.objects.create(
-        file_name=path.name[:255], file_bytes=path.stat().st_size, profile=profile_name[:64],
-        profile_text=profile.model_dump(mode="json"), started_at=clock.now(), who_id=who.id, who_name=who.name[:200],
-        organisation_id=run.owner_id,
-    )  # fmt: skip
-    run.load = load
-    run.summary.load_id = load.pk
-    run.folder = settings.QALA.loads_dir / str(load.pk)
+    with clear_errors():
+        fail_interrupted_loads(now=clock.now())
+        return _load(run, profile_name)
+
+
+def _load(run: _Run, profile_name: str) -> Summary:
+    path, who, clock = run.path, run.who, run.clock
+    key = new_id()
+    run.folder = settings.QALA.loads_dir / str(key)
     run.folder.mkdir(parents=True)
-    try:
-        with _held(run.folder / "running"):
-            Load.objects.filter(pk=load.pk).update(file_sha256=digest(path))
-            run.go()
-            _finish(run)
-    except BaseException as error:
-        why = error.what if isinstance(error, QalaError) else f"{type(error).__name__}: {error}"
-        now = clock.now()
-        with transaction.atomic():
-            Load.objects.filter(pk=load.pk).update(state=Load.FAILED, finished_at=now, error=why[:2000], **run.counts())
-            audit.record(who=who, now=now, verb="devices.load_readings", thing="load", key=load.pk, after={"error": why[:500]})
-        raise
-    (run.folder / "running").unlink(missing_ok=True)
+    mark = run.folder / RUNNING_MARK
+    with _held(mark):  # before its row is there, so that a row without it is a dead process's
+        run.start(key, profile_name)
+        try:
+            with clear_errors():
+                Load.objects.filter(pk=key).update(file_sha256=digest(path))
+                run.go()
+                _finish(run)
+        except BaseException as error:
+            why = error.what if isinstance(error, QalaError) else f"{type(error).__name__}: {error}"
+            try:
+                _fail(key, why, who=who, now=clock.now(), **run.counts())
+            except (DatabaseError, QalaError, duckdb.Error) as again:  # e.g. the disk is full: noted at the next load
+                log.warning("load.failure_not_noted", load=str(key), error=str(again))
+            raise
+    mark.unlink(missing_ok=True)
     return run.summary
 
 
+def _fail(key: UUID, why: str, *, who: Who, now: datetime, **counts: Any) -> bool:
+    """Mark a running load as failed and tell of what it kept before; ``False`` where it runs no more."""
+    source = f"load:{key}"
+    kept, first, last = kept_from(source)
+    with transaction.atomic():
+        if not Load.objects.filter(pk=key, state=Load.RUNNING).update(
+            state=Load.FAILED, finished_at=now, error=why[:2000], **counts
+        ):
+            return False
+        audit.record(who=who, now=now, verb="devices.load_readings", thing="load", key=key, after={"error": why[:500]})
+        if kept:
+            tell_kept(source=source, first=first, last=last, now=now, new=kept)
+    return True
+
+
 def fail_interrupted_loads(*, now: datetime) -> int:
-    """Mark loads whose process is gone as failed; returns how many."""
+    """Mark loads whose process is gone as failed and tell of what they kept; returns how many."""
     gone = 0
-    for load in Load.objects.filter(state=Load.RUNNING):
-        mark = settings.QALA.loads_dir / str(load.pk) / "running"
-        try:
-            with open(mark) as file:
+    for key in Load.objects.filter(state=Load.RUNNING).values_list("pk", flat=True):
+        mark = settings.QALA.loads_dir / str(key) / RUNNING_MARK
+        with suppress(FileNotFoundError), open(mark) as file:
+            try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue  # its process lives
-        except FileNotFoundError:
-            pass
-        gone += Load.objects.filter(pk=load.pk, state=Load.RUNNING).update(
-            state=Load.FAILED, finished_at=now, error="The process was interrupted; load the file again to finish it."
+            except BlockingIOError:
+                continue  # its process lives
+        gone += _fail(
+            key, "The process was interrupted; load the file again to finish it.", who=system("devices"), now=now
         )
         for leftover in mark.parent.glob("part-*"):
             leftover.unlink(missing_ok=True)
@@ -167,6 +191,7 @@ class _Run:
         self.owners: frozenset[UUID] | None = None  # whose devices the asker may load for; None: all
         self.known: dict[str, list[tuple[int, str, str, int]]] = {}  # serial → (series, property, unit, exponent)
         self.created: set[str] = set()
+        self.invented = count(-1, -1)  # series of devices that a dry run does not create
         self.touched: dict[int, datetime] = {}  # series → latest time in this file
 
     @property
@@ -176,6 +201,16 @@ class _Run:
     @property
     def source(self) -> str:
         return f"load:{self.load.pk}" if self.load else "dry run"
+
+    def start(self, key: UUID, profile_name: str) -> None:
+        """Write the load's row."""
+        self.load = Load.objects.create(
+            pk=key, file_name=_writable(self.path.name)[:255], file_bytes=self.path.stat().st_size,
+            profile=_writable(profile_name)[:64], profile_text=self.profile.model_dump(mode="json"),
+            started_at=self.clock.now(), who_id=self.who.id, who_name=self.who.name[:200],
+            organisation_id=self.owner_id,
+        )  # fmt: skip
+        self.summary.load_id = key
 
     def go(self) -> None:
         cursor = get_lake().cursor()
@@ -211,8 +246,8 @@ class _Run:
             unpacked += count
 
         parts = spool(
-            self.path, self.folder, encoding=self.profile.encoding, max_bytes=limit.load_max_gib << 30,
-            max_ratio=limit.load_max_ratio, advance=advance,
+            self.path, self.folder, encoding=self.profile.encoding, part_bytes=limit.load_part_mib << 20,
+            max_bytes=limit.load_max_gib << 30, max_ratio=limit.load_max_ratio, advance=advance,
         )  # fmt: skip
         for part in parts:
             if columns is None:
@@ -230,13 +265,13 @@ class _Run:
     def _parquet(self, cursor: Cursor) -> None:
         try:
             file = pq.ParquetFile(self.path, memory_map=True)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise BadInput(f"{self.path.name} is not a Parquet file: {error}.") from None
         with file:
             columns = Columns(self.profile, list(file.schema_arrow.names), self.path.name)
             wanted = sorted({file.schema_arrow.names[position - 1] for position in columns.position.values()})
             total, line = max(file.metadata.num_rows, 1), 1
-            for batch in _batches(file, wanted):
+            for batch in _batches(file, wanted, self.path.name):
                 narrowed = Columns(self.profile, list(batch.schema.names), self.path.name)
                 stage_batch(cursor, batch, line, narrowed)
                 self._keep(cursor, narrowed)
@@ -269,69 +304,88 @@ class _Run:
         if unknown and self.profile.unknown == "create" and self.profile.model:
             taken = set(resolve_series(unknown, owners=None))  # another organisation's: refused like an unknown one
             make = [serial for serial in unknown if serial not in taken and is_serial(serial)]
-            self.created.update(make)
             if self.dry_run:
+                self.created.update(make)
                 driver = drivers.driver(self.profile.model)
-                for number, serial in enumerate(make):
-                    invented = -1 - len(self.created) * 100 - number * len(driver.property)
+                for serial in make:
                     found[serial] = [
-                        (invented - index, one.name, one.unit, one.exponent) for index, one in enumerate(driver.property)
+                        (next(self.invented), one.name, one.unit, one.exponent) for one in driver.property
                     ]
             else:
-                register_devices(
-                    [NewDevice(serial=serial, model=self.profile.model, owner_id=self.owner_id) for serial in make],
-                    who=self.who, now=now, why=f"unknown in {self.path.name}, profile creates",
-                )  # fmt: skip
-                found.update(resolve_series(make, owners=None))
+                self._create(make, now)
+                found.update(resolve_series(make, owners=self.owners))
         self.known.update({serial: found.get(serial, []) for serial in fresh})
+
+    def _create(self, serials: list[str], now: datetime) -> None:
+        """Register devices; those that another load registers at the same time are left to it."""
+        while serials:
+            fresh = [
+                NewDevice(serial=serial, model=self.profile.model or "", owner_id=self.owner_id) for serial in serials
+            ]
+            try:
+                register_devices(
+                    fresh, who=self.who, now=now, why=f"unknown in {_writable(self.path.name)}, profile creates"
+                )
+            except (Conflict, IntegrityError):
+                there = resolve_series(serials, owners=None)
+                if not there:
+                    raise
+                serials = [serial for serial in serials if serial not in there]
+            else:
+                self.created.update(serials)
+                return
 
     def _number(self, cursor: Cursor) -> None:
         """``parsed`` → ``numbered`` (series and exact whole numbers, or a reason) → ``staged``."""
         pairs = cursor.execute("SELECT DISTINCT serial, property, unit FROM parsed WHERE reason IS NULL").fetchall()
-        out: dict[str, list[Any]] = {name: [] for name in ("serial", "property", "unit", "series", "num", "den", "fault")}
+        names = ("serial", "property", "unit", "series", "num", "den", "most", "fault")
+        out: dict[str, list[Any]] = {name: [] for name in names}
         for serial, wanted, unit in pairs:
             series, ratio, fault = _match(self.known.get(serial, []), wanted, unit)
-            for name, value in zip(
-                out, (serial, wanted, unit, series, ratio.numerator, ratio.denominator, fault), strict=True
-            ):
+            num, den = ratio.numerator, ratio.denominator
+            most = EXACT_DIGITS - (len(str(num - 1)) if num > 1 else 0)
+            for name, value in zip(names, (serial, wanted, unit, series, num, den, most, fault), strict=True):
                 out[name].append(value)
-        kinds = (pa.string(), pa.string(), pa.string(), pa.int64(), pa.int64(), pa.int64(), pa.string())
+        kinds = (pa.string(), pa.string(), pa.string(), pa.int64(), pa.int64(), pa.int64(), pa.int64(), pa.string())
         cursor.register(
-            "matched", pa.table({name: pa.array(out[name], kind) for name, kind in zip(out, kinds, strict=True)})
+            "matched", pa.table({name: pa.array(out[name], kind) for name, kind in zip(names, kinds, strict=True)})
         )
         kind = next(row[1] for row in cursor.execute("DESCRIBE parsed").fetchall() if row[0] == "value")
+        text, double = _as_number(kind, self.profile.decimal)
         R = RefusalReason
+        # A text of ``most`` characters is exact as a double: the nearest whole number, put back, must give the same
+        # double. Two fractions that differ, one of so few digits, differ by more than doubles of their size do.
+        # Others are left to ``exact_number``, which is slow and rarely needed.
         cursor.execute(
             f"""CREATE OR REPLACE TEMP TABLE numbered AS
-                SELECT line, content, serial, t, quality, series, number, time_text, value_text, num, den,
+                SELECT line, content, serial, t, quality, series, value_text, num, den,
+                  CASE WHEN is_short AND (round(approx * num / den) * den) / num = approx
+                       THEN round(approx * num / den)::BIGINT END AS number,
                   CASE WHEN reason IS NOT NULL THEN reason
                        WHEN fault IS NOT NULL THEN fault
-                       WHEN number IS NOT NULL THEN NULL
-                       WHEN TRY_CAST(value_text AS DOUBLE) IS NULL OR NOT isfinite(TRY_CAST(value_text AS DOUBLE))
-                         OR contains(value_text, '_') THEN {quoted(R.NOT_A_NUMBER.value)}
-                       WHEN abs(TRY_CAST(value_text AS DOUBLE)) * num / den >= 1e18 THEN {quoted(R.TOO_LARGE.value)}
-                       ELSE {quoted(R.TOO_FINE.value)} END AS reason
-                FROM (SELECT p.*, CAST(value AS VARCHAR) AS value_text, m.series, m.fault, m.num, m.den,
-                             {_exact(kind, self.profile.decimal)} AS number
-                      FROM parsed p LEFT JOIN matched m ON p.serial = m.serial
-                        AND p.property IS NOT DISTINCT FROM m.property AND p.unit IS NOT DISTINCT FROM m.unit)"""
+                       WHEN approx IS NULL OR NOT isfinite(approx) THEN {quoted(R.NOT_A_NUMBER.value)}
+                       WHEN NOT is_short THEN '{LONG}'
+                       WHEN (round(approx * num / den) * den) / num <> approx THEN {quoted(R.TOO_FINE.value)} END AS reason
+                FROM (SELECT *, length(value_text) <= most AND abs(approx) * num <= 1e{EXACT_DIGITS}
+                               AND (approx <> 0 OR NOT regexp_matches(value_text, '[1-9]')) AS is_short
+                      FROM (SELECT p.*, CAST(value AS VARCHAR) AS value_text, m.series, m.fault, m.num, m.den, m.most,
+                                   {double.format(text=text)} AS approx
+                            FROM parsed p LEFT JOIN matched m ON p.serial = m.serial
+                              AND p.property IS NOT DISTINCT FROM m.property AND p.unit IS NOT DISTINCT FROM m.unit))"""
         )
         cursor.unregister("matched")
-        self._number_long(cursor)
+        self._number_long(cursor, "." if kind != "VARCHAR" else self.profile.decimal)
         cursor.execute(
             """CREATE OR REPLACE TEMP TABLE staged AS
                SELECT line, series::INTEGER AS series, t, number AS value, quality FROM numbered WHERE reason IS NULL"""
         )
 
-    def _number_long(self, cursor: Cursor) -> None:
-        """Values of more characters than a double is exact for."""
-        rows = cursor.execute(
-            f"""SELECT line, value_text, num, den FROM numbered
-                WHERE number IS NULL AND num IS NOT NULL AND length(value_text) > {SHORT}"""
-        )
+    def _number_long(self, cursor: Cursor, decimal: str) -> None:
+        """Values that a double is not exact for."""
+        rows = cursor.execute(f"SELECT line, value_text, num, den FROM numbered WHERE reason = '{LONG}'")
         longs: list[pa.Table] = []
         while chunk := rows.fetchmany(100_000):
-            found = [exact_number(text, Fraction(num, den), decimal=self.profile.decimal) for _, text, num, den in chunk]
+            found = [exact_number(text, Fraction(num, den), decimal=decimal) for _, text, num, den in chunk]
             table = pa.table(
                 {
                     "line": pa.array([row[0] for row in chunk], pa.int64()),
@@ -344,7 +398,7 @@ class _Run:
             cursor.register("longs", pa.concat_tables(longs))
             cursor.execute(
                 """UPDATE numbered SET number = longs.number, reason = longs.fault FROM longs
-                   WHERE numbered.line = longs.line AND numbered.reason IN ('not_a_number', 'too_large', 'too_fine')"""
+                   WHERE numbered.line = longs.line"""
             )
             cursor.unregister("longs")
 
@@ -406,7 +460,7 @@ def _finish(run: _Run) -> None:
         }  # fmt: skip
         audit.record(
             who=run.who, now=now, verb="devices.load_readings", thing="load", key=run.load.pk,
-            after={"file": run.path.name, **counts},
+            after={"file": _writable(run.path.name), **counts},
         )  # fmt: skip
         if found.new or found.new_versions:
             tell_kept(source=run.source, first=found.first_time, last=found.last_time, now=now, **counts)
@@ -449,28 +503,15 @@ def _match(
         return None, one, RefusalReason.BAD_UNIT.value
 
 
-def _exact(kind: str, decimal: str) -> str:
-    """SQL for ``value`` × num / den as a whole number, NULL where it is none exactly.
-
-    Texts up to 15 characters are exact as doubles: the nearest whole number, put back, must give the same double.
-    Longer ones stay NULL here and go through ``exact_number``, which is slow and rarely needed.
-    """
-    if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"):
-        return (
-            "CASE WHEN num = 1 AND den = 1 THEN value::BIGINT "
-            "WHEN (value::HUGEINT * num) % den = 0 THEN TRY_CAST(value::HUGEINT * num // den AS BIGINT) END"
-        )
-    by_double = (
-        "CASE WHEN isfinite({d}) AND abs({d}) < 9e15 AND abs(round({d} * num / den)) * den < 9e15 "
-        "AND (round({d} * num / den) * den) / num = {d} THEN round({d} * num / den)::BIGINT END"
-    )
-    if kind in ("DOUBLE", "FLOAT"):
-        return by_double.format(d="value")
-    text = "CAST(value AS VARCHAR)" if kind != "VARCHAR" else "value"
-    if decimal == ",":
-        text = f"replace({text}, ',', '.')"
-    double = by_double.format(d=f"TRY_CAST({text} AS DOUBLE)")
-    return f"CASE WHEN length({text}) <= {SHORT} AND NOT contains({text}, '_') THEN {double} END"
+def _as_number(kind: str, decimal: str) -> tuple[str, str]:
+    """SQL for ``value`` as a text with a decimal point, and, with ``{text}`` for that, as a double or NULL."""
+    if kind == "DOUBLE":
+        return "value", "value"
+    if kind != "VARCHAR":
+        return "CAST(value AS VARCHAR)", "TRY_CAST({text} AS DOUBLE)"
+    # DuckDB takes 1_000 for a number; a point beside a decimal comma separates thousands
+    odd, text = ("'_.'", "replace(value, ',', '.')") if decimal == "," else ("'_'", "value")
+    return text, f"CASE WHEN value = translate(value, {odd}, '') THEN TRY_CAST({{text}} AS DOUBLE) END"
 
 
 def _counts(cursor: Cursor) -> tuple[int, int]:
@@ -484,11 +525,18 @@ def _add(found: Summary, kept: Kept) -> None:
     found.already_there += kept.already_there
 
 
-def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:
+def _batches(file: pq.ParquetFile, columns: list[str], name: str) -> Iterator[pa.Table]:
     """Batches of about ``BATCH_ROWS`` rows."""
     held: list[pa.RecordBatch] = []
     rows = 0
-    for batch in file.iter_batches(batch_size=1 << 20, columns=columns):
+    batches = file.iter_batches(batch_size=1 << 20, columns=columns)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            raise BadInput(f"{name} is damaged: {error}.", fix="Fetch it again.") from None
+        if batch is None:
+            break
         held.append(batch)
         rows += batch.num_rows
         if rows >= BATCH_ROWS:
@@ -496,6 +544,11 @@ def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:
             held, rows = [], 0
     if held:
         yield pa.Table.from_batches(held)
+
+
+def _writable(name: str) -> str:
+    """A file's name as text that a database takes: names are bytes, and not all of them are UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace").replace("\0", "")
 
 
 @contextmanager

@@ -8,14 +8,13 @@ import hashlib
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from qala.kernel.errors import BadInput, TooMuch, Unavailable
 
-PART_BYTES = 192 << 20
 CHUNK = 4 << 20
 LONGEST_LINE = 1 << 20
 RATIO_FROM_BYTES = 64 << 20  # a small file may be all zeros without harm
@@ -60,6 +59,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                         yield unpacked_file
             except zipfile.BadZipFile as error:
                 raise BadInput(f"{path.name} is a broken zip file: {error}.", fix="Fetch it again.") from None
+            except NotImplementedError as error:
+                raise BadInput(f"{path.name} is packed in an unusual way: {error}.", fix="Unpack it first.") from None
         else:
             yield raw
 
@@ -69,13 +70,14 @@ def spool(
     folder: Path,
     *,
     encoding: str,
+    part_bytes: int,
     max_bytes: int,
     max_ratio: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Part]:
     """Unpack a text file part by part into ``folder``; each part is there when it is yielded.
 
-    What does not decode becomes U+FFFD, so that its row can be refused by line number.
+    Parts hold ``part_bytes`` and a little more. What does not decode becomes U+FFFD, so that its row can be refused by line number.
 
     Raises:
         BadInput: not text (UTF-16 unannounced, NUL bytes, one endless line), or a broken archive.
@@ -86,14 +88,9 @@ def spool(
     is_utf8 = codecs.lookup(encoding).name == "utf-8"
     decoder = codecs.getincrementaldecoder("utf-8-sig" if is_utf8 else encoding)(errors="replace")
     written, lines, pending = 0, 0, b""
-    number, first_line = 0, 1
-
-    def open_part() -> tuple[Path, IO[bytes]]:
-        name = folder / f"part-{number:05d}.csv"
-        return name, name.open("wb")
-
-    part_path, part = open_part()
-    part_bytes = 0
+    first_line, filled = 1, 0
+    part_path = folder / "part-lines.csv"
+    part = part_path.open("wb")
     try:
         with _opened(path) as source:
             while True:
@@ -126,21 +123,22 @@ def spool(
                         fix="A file of readings has one reading a line.",
                     )
                 part.write(whole)
-                part_bytes += len(whole)
+                filled += len(whole)
                 lines += whole.count(10)
                 advance(len(chunk))
-                if not chunk or part_bytes >= PART_BYTES:
+                if not chunk or filled >= part_bytes:
                     part.close()
                     yield Part(part_path, first_line)
-                    part_path.unlink(missing_ok=True)
                     if not chunk:
                         return
-                    number, first_line, part_bytes = number + 1, lines + 1, 0
-                    part_path, part = open_part()
+                    first_line, filled = lines + 1, 0
+                    part = part_path.open("wb")
     except OSError as error:
         raise Unavailable(
-            f"{path.name} can't be unpacked into the data folder: {error.strerror or error}.",
+            f"{path.name} can't be unpacked onto the disk of the data folder: {error.strerror or error}.",
             fix="Free space and load it again.",
         ) from error
     finally:
-        part.close()
+        with suppress(OSError):  # what a full disk did not take was told above
+            part.close()
+        part_path.unlink(missing_ok=True)

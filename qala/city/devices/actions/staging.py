@@ -73,10 +73,11 @@ def stage_lines(cursor: Cursor, path: Path, first_line: int, columns: Columns, p
                           header = false, auto_detect = false, strict_mode = false, null_padding = true,
                           new_line = '\\n', max_line_size = {LONGEST_LINE + 1024}, buffer_size = {16 << 20})"""
     )
-    # Cells are cut at the delimiter; a quoted cell that holds a delimiter or a quote is left to Python's csv.
-    cell = {
-        field: f"trim(parts[{position}], ' \"')" for field, position in columns.position.items()
-    }
+    # Cells are cut at the delimiter; a line with quotes other than around whole plain cells is left to Python's csv.
+    cut = f"\\x{{{ord(profile.delimiter):x}}}"
+    plain = f'( *"[^"{cut}]*" *|[^"{cut}]*)'
+    wholly_plain = quoted(f"{plain}({cut}{plain})*")
+    cell = {field: f"trim(parts[{position}], ' \"')" for field, position in columns.position.items()}
     picked = ", ".join(f"{expression} AS {field}" for field, expression in cell.items())
     names = ", ".join(cell)
     cursor.execute(
@@ -86,11 +87,14 @@ def stage_lines(cursor: Cursor, path: Path, first_line: int, columns: Columns, p
                   WHERE line > {skip} AND content IS NOT NULL AND content <> '')"""
     )
     odd = cursor.execute(
-        """SELECT line, content FROM cells WHERE contains(content, '"') AND (broken OR contains(content, '""'))"""
-    ).fetchall()
-    if odd:
-        again = _by_csv(odd, columns, profile)
-        cursor.register("again", again)
+        f"""SELECT line, content FROM cells
+            WHERE contains(content, '"') AND NOT regexp_full_match(content, {wholly_plain})"""
+    )
+    again = []
+    while some := odd.fetchmany(100_000):
+        again.append(_by_csv(some, columns, profile))
+    if again:
+        cursor.register("again", pa.concat_tables(again))
         cursor.execute("DELETE FROM cells WHERE line IN (SELECT line FROM again)")
         cursor.execute(f"INSERT INTO cells (line, content, {names}, broken) SELECT line, content, {names}, broken FROM again")
         cursor.unregister("again")
@@ -174,7 +178,7 @@ def parse_cells(cursor: Cursor, columns: Columns, profile: Profile, *, now: date
                 WHEN t > $latest THEN {quoted(R.FUTURE.value)}
                 WHEN t < $earliest THEN {quoted(R.TOO_OLD.value)}
                 WHEN value IS NULL OR {value_text} = '' THEN {quoted(R.NO_VALUE.value)}
-                WHEN quality NOT IN ('A', 'S', 'E', 'F', 'N') THEN {quoted(R.BAD_QUALITY.value)}
+                WHEN quality IS NULL OR quality NOT IN ('A', 'S', 'E', 'F', 'N') THEN {quoted(R.BAD_QUALITY.value)}
               END AS reason
             FROM (SELECT *, {instant} AS t FROM timed)""",
         {
@@ -195,7 +199,7 @@ def _time_expression(profile: Profile, kind: str) -> tuple[str, bool]:
         factor = 1_000_000 if profile.time_format == "epoch_s" else 1000
         # beyond these the sum would overflow; such a time is no time
         number = "TRY_CAST(time AS DOUBLE)"
-        return f"CASE WHEN abs({number}) < 1e13 THEN make_timestamp(CAST({number} * {factor} AS BIGINT)) END", False
+        return f"CASE WHEN abs({number} * {factor}) < 1e17 THEN make_timestamp(CAST({number} * {factor} AS BIGINT)) END", False
     text = "CAST(time AS VARCHAR)" if kind != TEXT else "time"
     if profile.time_format == "rfc3339":
         # an instant without offset is no instant

@@ -65,11 +65,9 @@ class Profile(BaseModel):
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:
-        import codecs
-
         try:
-            codecs.lookup(value)
-        except LookupError:
+            "1,2".encode(value)  # unlike codecs.lookup, refuses what is no text encoding, e.g. base64
+        except (LookupError, UnicodeError):
             raise ValueError(f"{value!r} is no encoding; common ones are utf-8, utf-16, cp1251") from None
         return value
 

@@ -117,6 +117,15 @@ def list_refusals(serial: str, *, limit: int = 200) -> list[tuple[datetime | Non
     ]
 
 
+def kept_from(source: str) -> tuple[int, datetime | None, datetime | None]:
+    """How many readings came from a source, with their first and last time; looks through the whole lake."""
+    with get_lake().question() as cursor:
+        row = cursor.execute("SELECT count(*), min(t), max(t) FROM lake.readings WHERE source = ?", [source]).fetchone()
+    if row is None or row[0] == 0:
+        return 0, None, None
+    return row[0], row[1].replace(tzinfo=UTC), row[2].replace(tzinfo=UTC)
+
+
 def touched_series(source: str, *, span: TimeRange) -> list[tuple[int, datetime, datetime]]:
     """(series, first time, last time) of the readings that came from a source within a span of time."""
     with get_lake().question() as cursor:

@@ -137,7 +137,7 @@ def list_series(
 def resolve_series(
     serials: Sequence[str], *, owners: frozenset[UUID] | None
 ) -> dict[str, list[tuple[int, str, str, int]]]:
-    """(id, property, unit, exponent) of the series of these serials; retired devices have none to load for.
+    """(id, property, unit, exponent) of the series of these serials; retired devices' too, for late files.
 
     Args:
         owners: restrict to devices of these organisations; ``None``: all.

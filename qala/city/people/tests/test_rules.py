@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qala.kernel.languages import pick_text
 from qala.city.people import rules
 from qala.kernel.access import EVERYTHING, Scope, Who, system
 
@@ -25,11 +26,11 @@ WATER, POWER = UUID(int=1), UUID(int=2)
     ],
 )
 def test_text_falls_back_in_the_stated_order(language: str | None, expected: tuple[str, str]) -> None:
-    assert rules.pick_text(language, {"kk": "су", "ru": "", "en": "water"}) == expected
+    assert pick_text(language, {"kk": "су", "ru": "", "en": "water"}) == expected
 
 
 def test_no_text_at_all_is_empty() -> None:
-    assert rules.pick_text("kk", {"kk": "", "ru": "", "en": ""}) == ("", "")
+    assert pick_text("kk", {"kk": "", "ru": "", "en": ""}) == ("", "")
 
 
 def test_grants_of_several_memberships_add_up() -> None:

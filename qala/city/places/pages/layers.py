@@ -16,5 +16,5 @@ def districts(who: Who, bounds: store.Bounds | None = None) -> dict[str, Any]:
 
 
 def schematic(who: Who, bounds: store.Bounds | None = None) -> dict[str, Any]:
-    """Rivers and streets of the demo's schematic city; properties: key, name, kind (``river`` or ``street``)."""
+    """Rivers and streets of the demo's schematic city; properties: key, name, kind (``water`` or ``street``)."""
     return store.schematic_lines()

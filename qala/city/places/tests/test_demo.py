@@ -121,5 +121,5 @@ def test_the_schematic_is_for_the_demo_only() -> None:
     assert store.schematic_lines()["features"] == []
     demo.load(who=WHO, now=NOW, progress=Progress("demo"))
     lines = store.schematic_lines()["features"]
-    assert {one["properties"]["kind"] for one in lines} == {"river", "street"}
+    assert {one["properties"]["kind"] for one in lines} == {"water", "street"}
     assert len(lines) == len(drawn("river")) + len(drawn("street"))

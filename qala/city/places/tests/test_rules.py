@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
+from qala.kernel.languages import pick_text
 from qala.city.places import rules
 
 ALMATY = (76.95, 43.25)
@@ -70,10 +71,10 @@ def test_names_that_cannot_be(name: object) -> None:
 
 def test_the_name_to_show() -> None:
     names = {"kk": "Медеу ауданы", "ru": "Медеуский район", "en": ""}
-    assert rules.pick_name("kk", names) == ("Медеу ауданы", "kk")
-    assert rules.pick_name("en-us", names) == ("Медеуский район", "ru")
-    assert rules.pick_name("de", names) == ("Медеуский район", "ru")
-    assert rules.pick_name(None, {}) == ("", "")
+    assert pick_text("kk", names) == ("Медеу ауданы", "kk")
+    assert pick_text("en-us", names) == ("Медеуский район", "ru")
+    assert pick_text("de", names) == ("Медеуский район", "ru")
+    assert pick_text(None, {}) == ("", "")
 
 
 @pytest.mark.parametrize(

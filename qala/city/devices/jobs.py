@@ -1,0 +1,12 @@
+"""Background work of devices."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from . import actions
+
+
+def fail_interrupted_loads(now: datetime) -> None:
+    """No load of a dead process is shown as running."""
+    actions.fail_interrupted_loads(now=now)
