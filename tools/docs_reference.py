@@ -305,7 +305,7 @@ def api() -> Page:
                      code(about["default"]) if about.get("default") not in (None, "") else "",
                      words(f"{name} parameter {one['name']}", said))
                 )  # fmt: skip
-            details.append(f"### `{name}`")
+            details.append(f"## `{name}`")
             details.append(" ".join(filter(None, (f"{summary}.", words_or_nothing(operation.get("description"))))))
             if rows:
                 details.append(table(("Parameter", "Kind", "Default", "What it does"), rows))
@@ -467,15 +467,13 @@ def lake() -> Page:
     for one in declared("lake_tables"):
         page.names.append(one.name)
         said = COLUMNS.get(one.name, {})
-        rows = []
-        for name, kind in one.columns:
-            rows.append((code(name), code(kind), words(f"column {one.name}.{name} (COLUMNS in tools/docs_reference.py)", said.get(name))))
-        page.names += [name for name, _kind in one.columns]
-        gone = sorted(set(said) - {name for name, _kind in one.columns} - set(upgraded(one.upgrades)))
+        where = f"column {one.name}.{{}} (COLUMNS in tools/docs_reference.py)"
+        columns = [*one.columns, *((name, "") for name in upgraded(one.upgrades))]
+        gone = sorted(set(said) - {name for name, _kind in columns})
         if gone:
             raise Undocumented(f"COLUMNS tells of columns that {one.name} has not: {', '.join(gone)}")
-        for name in upgraded(one.upgrades):
-            rows.append((code(name), "", words(f"column {one.name}.{name} (COLUMNS in tools/docs_reference.py)", said.get(name))))
+        rows = [(code(name), code(kind), words(where.format(name), said.get(name))) for name, kind in columns]
+        page.names += [name for name, _kind in columns]
         laid = []
         if one.partitioned_by:
             laid.append("partitioned by " + ", ".join(map(code, one.partitioned_by)))

@@ -92,6 +92,7 @@ class Door:
             topic, who_key = await self._topic(scope, name, argument)
         except QalaError as error:
             metrics.REQUESTS.labels(route, "GET", str(error.status)).inc()
+            log.info("events.refused", route=route, status=error.status)
             await _refuse(send, problems.details(error))
             return
         except Exception:
@@ -99,6 +100,7 @@ class Door:
             await _refuse(send, problems.as_details(500, "fault", _("Something went wrong here")))
             return
         metrics.REQUESTS.labels(route, "GET", "200").inc()
+        log.info("events.opened", route=route, open=self._open + 1)
         self._open += 1
         metrics.STREAMS.set(self._open)
         changed = asyncio.Event()

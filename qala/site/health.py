@@ -72,6 +72,7 @@ def view(request: HttpRequest) -> HttpResponse:
     status, body = look(django_settings.QALA)
     answer = JsonResponse(body, status=status, json_dumps_params={"ensure_ascii": False, "default": str})
     answer["Cache-Control"] = "no-store"
+    answer._has_been_logged = True  # type: ignore[attr-defined]  # a watcher's question is no error of ours
     return answer
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import urlencode
@@ -142,9 +144,13 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def server_error(request: HttpRequest) -> HttpResponse:
     """What is shown for a fault of ours; it must not fail itself, whatever is broken."""
     what = _("This page met a fault of ours. It has been written down; nothing was half-written.")
+    status, kind = 500, "fault"
+    if isinstance(sys.exc_info()[1], OperationalError):
+        what = _("The records do not answer now; nothing was half-written.")
+        status, kind = 503, "unavailable"
     if wants_json(request):
-        return json_response(as_details(500, "fault", what))
+        return json_response(as_details(status, kind, what))
     try:
-        return page(request, 500, what, fix=_("Try again in a minute."))
+        return page(request, status, what, fix=_("Try again in a minute."))
     except Exception:  # noqa: BLE001 - the shell of pages itself is what is broken
-        return HttpResponse(what, status=500, content_type="text/plain; charset=utf-8")
+        return HttpResponse(what, status=status, content_type="text/plain; charset=utf-8")

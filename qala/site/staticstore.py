@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -14,7 +14,7 @@ class QuickCompressor(Compressor):  # type: ignore[misc]
 
     @staticmethod
     def compress_brotli(data: bytes) -> bytes:
-        return brotli.compress(data, quality=9)
+        return bytes(brotli.compress(data, quality=9))
 
 
 class Store(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types

@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 from uuid import UUID, uuid5
 
 import structlog
 from django.conf import settings as django_settings
-from django.db import DatabaseError, IntegrityError, close_old_connections, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.utils import OperationalError
 from django_tasks_db.management.commands.db_worker import Worker as TaskWorker
 from django_tasks_db.models import DBTaskResult, get_date_max
@@ -36,6 +37,7 @@ from .supervisor import end_with_parent, now_text
 
 log = structlog.get_logger(__name__)
 INTERVAL = 0.3  # seconds between two looks at queue and outbox
+LONGEST_WAIT = 10.0  # where the records do not answer
 BEAT = 5.0  # seconds between two signs of life
 KEPT = timedelta(days=7)  # what finished jobs are kept for looking at
 MOST_ATTEMPTS = 3  # of a job that takes its worker down each time
@@ -189,6 +191,7 @@ def run() -> None:
 
         def tidy() -> None:
             forget_finished(datetime.now(UTC))
+            import_module(django_settings.SESSION_ENGINE).SessionStore.clear_expired()
 
         threads = [
             threading.Thread(target=_again, args=(stop, deliver, INTERVAL), name="outbox", daemon=True),
@@ -206,16 +209,14 @@ def _again(stop: threading.Event, what: Callable[[], object], interval: float) -
     """Do it again and again until told to stop; at once where it says that there is more."""
     wait = interval
     while not stop.is_set():
-        close_old_connections()
+        more: object = False
         try:
             more = what()
             wait = interval
-        except OperationalError as error:
-            if not is_locked_database_exception(error):
-                log.error("worker.records", error=str(error))
-            more, wait = False, min(wait * 2, 10.0)
         except (DatabaseError, OSError) as error:
-            log.error("worker.fault", error=f"{type(error).__name__}: {error}")
-            more, wait = False, min(wait * 2, 10.0)
+            if not (isinstance(error, OperationalError) and is_locked_database_exception(error)):
+                log.error("worker.fault", error=f"{type(error).__name__}: {error}")
+            connection.close()  # the next round opens another one
+            wait = min(wait * 2, LONGEST_WAIT)
         if not more:
             stop.wait(wait)

@@ -1,21 +1,29 @@
-"""Flushing the records after a transactional test has to pass the triggers that keep append-only tables."""
+"""Ground of the kernel's tests: flushing past append-only tables, and no deadlines on a busy machine."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _flush_append_only_tables() -> Iterator[None]:
-    flush = TransactionTestCase._fixture_teardown
+    """Let Django empty the tables after a transactional test, past the triggers that refuse it on SQLite."""
+    case: Any = TransactionTestCase
+    flush = case._fixture_teardown
 
-    def flush_without_guards(self: TransactionTestCase) -> None:
+    def flush_without_guards(self: Any) -> None:
         if connection.vendor != "sqlite":  # PostgreSQL truncates, which calls no row's trigger
-            return flush(self)
+            flush(self)
+            return
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%\\_no\\_%' ESCAPE '\\'"
@@ -30,6 +38,6 @@ def _flush_append_only_tables() -> Iterator[None]:
                 for _, statement in guards:
                     cursor.execute(statement)
 
-    TransactionTestCase._fixture_teardown = flush_without_guards
+    case._fixture_teardown = flush_without_guards
     yield
-    TransactionTestCase._fixture_teardown = flush
+    case._fixture_teardown = flush

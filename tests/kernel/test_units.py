@@ -44,7 +44,7 @@ def test_every_quantity_has_one_inside_unit_and_every_unit_a_quantity() -> None:
     assert {one.quantity for one in units._UNITS} == set(units.INSIDE)
     for quantity in units.INSIDE:
         inside = units.inside_unit(quantity)
-        assert (inside.quantity, inside.factor, inside.offset) == (quantity, 1, 0)
+        assert (inside.quantity, inside.factor, inside.offset) == (quantity, Fraction(1), Fraction(0))
 
 
 def test_no_spelling_means_two_units() -> None:

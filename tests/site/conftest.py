@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from qala.site.pytest_plugin import with_databases
 from qala.site.testing import RunningCity, run_command
 
 EMAIL, PASSWORD = "aliya@city.example", "a long enough word 7"
@@ -30,7 +31,7 @@ def account() -> tuple[str, str]:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A data folder with one administrator and one load: (folder, key of the load)."""
-    folder = tmp_path_factory.mktemp("city") / "data"
+    folder = with_databases(tmp_path_factory.mktemp("city") / "data")
     made = subprocess.run(
         [sys.executable, "-m", "qala", "init", "--data-dir", str(folder), "--email", EMAIL, "--name", "Әлия",
          "--password-stdin"],
@@ -59,4 +60,5 @@ def prepared_copy(prepared: tuple[Path, str], tmp_path: Path) -> Path:
 
 def _copy(folder: Path, to: Path) -> Path:
     """A copy of a data folder that nothing runs on."""
-    return Path(shutil.copytree(folder, to, ignore=shutil.ignore_patterns("ready.json")))
+    shutil.copytree(folder, to, ignore=shutil.ignore_patterns("ready.json"))
+    return with_databases(to, like=folder)

@@ -94,6 +94,25 @@ def test_bytes_below_counts_all_files(tmp_path: Path) -> None:
     assert status.bytes_below(tmp_path / "nothing") == 0
 
 
+@pytest.mark.django_db
+def test_a_demo_account_is_nobody_from_afar(client: Any, settings: Any) -> None:
+    from django.contrib.auth import get_user_model
+
+    person = get_user_model().objects.create(email="engineer@demo.qala", name="Болат", is_demo=True, language="ru")
+    client.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[0])
+    here = client.get("/nowhere", HTTP_ACCEPT="text/html")
+    assert (here.status_code, here.wsgi_request.who.id, here.wsgi_request.LANGUAGE_CODE) == (404, person.pk, "ru")
+    for afar in (
+        {"REMOTE_ADDR": "10.0.0.5"},
+        {"HTTP_X_FORWARDED_FOR": "127.0.0.1"},
+        {"HTTP_FORWARDED": "for=127.0.0.1"},
+    ):
+        found = client.get("/console/", **afar)
+        assert found.status_code == 302, afar
+        assert found.headers["Location"].startswith("/accounts/login/")
+        assert found.wsgi_request.who.kind == "anonymous"
+
+
 class TestConsole:
     @pytest.fixture(autouse=True)
     def _form_again(self) -> Any:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.measures import Measure
-from qala.kernel.plug import Card, Command, Heard, Layer, MatterConfig, Plug, Told
+from qala.kernel.plug import Card, Command, Heard, Layer, MatterConfig, Permission, Plug, Told
 
 from .models import INTERVALS
 
@@ -23,16 +23,18 @@ class MetersConfig(MatterConfig):
         api={"intervals": "qala.city.meters.api.router"},
         cards=(
             Card("meters.use", "console.home", "meters/card_use.html", "qala.city.meters.pages.cards.use",
-                 "devices.view", 20),
+                 "meters.use", 20),
             Card("meters.register", "devices.device", "meters/card_register.html", "qala.city.meters.pages.cards.register",
                  "devices.view", 10),
         ),
         layers=(
-            Layer("meters.water", _("Water used"), "qala.city.meters.pages.cards.water_by_district", "devices.view", 30),
+            Layer("meters.water", _("Water used"), "qala.city.meters.pages.cards.water_by_district", "meters.use", 30),
             Layer("meters.electricity", _("Electricity used"), "qala.city.meters.pages.cards.electricity_by_district",
-                  "devices.view", 31),
-            Layer("meters.heat", _("Heat used"), "qala.city.meters.pages.cards.heat_by_district", "devices.view", 32),
+                  "meters.use", 31),
+            Layer("meters.heat", _("Heat used"), "qala.city.meters.pages.cards.heat_by_district", "meters.use", 32),
         ),
+        permissions=(Permission("meters.use", _("See what districts and the whole city use"), scoped=False),),
+        grants=dict.fromkeys(("mayor", "analyst", "manager", "engineer", "operator"), ("meters.use",)),
         lake_tables=(INTERVALS,),
         measures=(
             Measure("meters.water_m3", _("Water used"), "m3", "place", ("day",), HOW),

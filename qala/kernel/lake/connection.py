@@ -109,7 +109,7 @@ class Lake:
         try:
             for name in EXTENSIONS:
                 self._connection.execute(f"LOAD {quoted(extension_path(name))}")
-            self._connection.execute("SET TimeZone = 'UTC'")
+            self._connection.execute("SET GLOBAL TimeZone = 'UTC'")  # of all cursors, not of this one alone
             attach = (
                 f"ATTACH {quoted(catalogue)} AS lake "
                 f"(DATA_PATH {quoted(f'{self.data_dir}/')}, DATA_INLINING_ROW_LIMIT {INLINED_ROWS}, OVERRIDE_DATA_PATH true)"

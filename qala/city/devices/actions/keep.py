@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import duckdb
+import numpy as np
 
 from qala.kernel.lake import get_lake
 from qala.kernel.lake.connection import Cursor
@@ -41,19 +45,28 @@ def keep_staged(cursor: Cursor, *, source: str, now: datetime, dry_run: bool = F
 
     def work(held: Cursor) -> Kept:
         # Both joins meet only what lies in the staged times and series; the lake's files are sorted and dated by them.
+        within = "FROM lake.readings e WHERE e.t BETWEEN $low AND $high AND e.series BETWEEN $first AND $last"
+        (near,) = _one(held, f"SELECT count(*) {within}", bounds)
+        if near < total // 4:  # readings in order of arrival: next to nothing is there, so that is the side to look up
+            held.execute(f"CREATE OR REPLACE TEMP TABLE near AS SELECT series, t, value, received_at {within}", bounds)
+            held.execute("CREATE OR REPLACE TEMP TABLE known AS SELECT * FROM near SEMI JOIN staged USING (series, t)")
+        else:
+            held.execute(
+                f"""CREATE OR REPLACE TEMP TABLE known AS
+                    SELECT series, t, value, received_at {within} AND (series, t) IN (SELECT (series, t) FROM staged)""",
+                bounds,
+            )
+        single = _is_single(held, first, last, low, high)
         held.execute(
-            """CREATE OR REPLACE TEMP TABLE known AS
-               SELECT s.series, s.t, e.value, e.received_at FROM lake.readings e
-               JOIN (SELECT DISTINCT series, t FROM staged) s ON e.series = s.series AND e.t = s.t
-               WHERE e.t BETWEEN $low AND $high AND e.series BETWEEN $first AND $last""",
-            bounds,
-        )
-        held.execute(
-            """CREATE OR REPLACE TEMP TABLE fresh AS
-               SELECT series, t, value, min(line) AS line, arg_min(quality, line) AS quality
-               FROM staged ANTI JOIN known USING (series, t, value) GROUP BY series, t, value"""
-        )
+            "CREATE OR REPLACE TEMP VIEW fresh AS FROM staged ANTI JOIN known USING (series, t, value)" if single
+            else """CREATE OR REPLACE TEMP TABLE fresh AS
+                    SELECT series, t, value, min(line) AS line, arg_min(quality, line) AS quality
+                    FROM staged ANTI JOIN known USING (series, t, value) GROUP BY series, t, value"""
+        )  # fmt: skip
         fresh, distinct, over = _one(
+            held,
+            "SELECT count(*), count(*), (SELECT count(*) FROM fresh SEMI JOIN known USING (series, t)) FROM fresh",
+        ) if single else _one(
             held,
             """SELECT count(*), count(DISTINCT (series, t)),
                       (SELECT count(*) FROM (SELECT DISTINCT series, t FROM fresh) SEMI JOIN known USING (series, t))
@@ -83,10 +96,27 @@ def keep_staged(cursor: Cursor, *, source: str, now: datetime, dry_run: bool = F
             return work(cursor)
         return get_lake().commit(work, cursor=cursor)
     finally:
-        cursor.execute("DROP TABLE IF EXISTS known; DROP TABLE IF EXISTS fresh")
+        cursor.execute("DROP TABLE IF EXISTS known; DROP TABLE IF EXISTS near")
+        for kind in ("VIEW", "TABLE"):
+            with suppress(duckdb.CatalogException):  # it is of the other kind
+                cursor.execute(f"DROP {kind} IF EXISTS fresh")
 
 
-def _one(cursor: Cursor, statement: str) -> tuple[int, ...]:
-    row = cursor.execute(statement).fetchone()
+def _is_single(cursor: Cursor, first: int, last: int, low: datetime, high: datetime) -> bool:
+    """Whether no two rows of ``staged`` have series and time in common; sorting one whole number a row tells quickly."""
+    micros = (high - low) // timedelta(microseconds=1) + 1
+    if (last - first + 1) * micros >= 1 << 63:
+        row = cursor.execute("SELECT 1 FROM staged GROUP BY series, t HAVING count(*) > 1 LIMIT 1").fetchone()
+        return row is None
+    found = cursor.execute(
+        "SELECT (series::BIGINT - $first) * $micros + (epoch_us(t) - epoch_us($low::TIMESTAMP)) AS key FROM staged",
+        {"micros": micros, "low": low, "first": first},
+    ).fetchnumpy()
+    keys = np.sort(np.asarray(found["key"], dtype=np.int64))
+    return not bool((keys[1:] == keys[:-1]).any())
+
+
+def _one(cursor: Cursor, statement: str, parameters: dict[str, object] | None = None) -> tuple[int, ...]:
+    row = cursor.execute(statement, parameters or {}).fetchone()
     assert row is not None  # noqa: S101  (an aggregate always gives a row)
     return tuple(int(value) for value in row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,8 +37,9 @@ from ..models import Device, Load, RefusalReason
 from ..rules import Profile, exact_number, is_serial
 from ..store import kept_from, resolve_series
 from .keep import Kept, keep_staged
+from .plain import read_regular, stage_plain
 from .registry import NewDevice, register_devices, require_for
-from .spool import digest, spool
+from .spool import Part, digest, spool
 from .staging import Columns, parse_cells, read_header, stage_batch, stage_lines
 
 log = structlog.get_logger(__name__)
@@ -190,6 +191,7 @@ class _Run:
         self.owner_id: UUID | None = None
         self.owners: frozenset[UUID] | None = None  # whose devices the asker may load for; None: all
         self.known: dict[str, list[tuple[int, str, str, int]]] = {}  # serial → (series, property, unit, exponent)
+        self.matched: dict[tuple[str, str | None, str | None], tuple[int, int, int]] = {}
         self.created: set[str] = set()
         self.invented = count(-1, -1)  # series of devices that a dry run does not create
         self.touched: dict[int, datetime] = {}  # series → latest time in this file
@@ -254,13 +256,24 @@ class _Run:
                 with part.path.open(encoding="utf-8") as file:
                     columns = read_header(file.readline(), self.profile, self.path.name)
             try:
-                stage_lines(cursor, part.path, part.first_line, columns, self.profile)
+                self._part(cursor, part, columns)
             except duckdb.InvalidInputException as error:
                 raise BadInput(f"{self.path.name} can't be read as lines: {str(error).splitlines()[0]}") from None
-            self._keep(cursor, columns)
             self._report(unpacked / max(estimate, unpacked))
         if columns is None:  # pragma: no cover  (spool always yields a part)
             raise BadInput(f"{self.path.name} is empty.")
+
+    def _part(self, cursor: Cursor, part: Part, columns: Columns) -> None:
+        now = self.clock.now()
+        rows = plain = 0
+        if read_regular(cursor, part, columns, self.profile):
+            rows, plain = stage_plain(cursor, columns, self.profile, self._matches, now=now)
+            cursor.execute("DROP VIEW cells; DROP TABLE regular")
+        if not rows or plain < rows:
+            stage_lines(cursor, part.path, part.first_line, columns, self.profile)
+            if plain:
+                cursor.execute("DELETE FROM cells WHERE line IN (SELECT line FROM plain)")
+        self._keep(cursor, columns, now, rest=not rows or plain < rows, plain=plain)
 
     def _parquet(self, cursor: Cursor) -> None:
         try:
@@ -274,26 +287,55 @@ class _Run:
             for batch in _batches(file, wanted, self.path.name):
                 narrowed = Columns(self.profile, list(batch.schema.names), self.path.name)
                 stage_batch(cursor, batch, line, narrowed)
-                self._keep(cursor, narrowed)
+                now = self.clock.now()
+                rows, plain = stage_plain(cursor, narrowed, self.profile, self._matches, now=now)
+                if not rows or plain < rows:
+                    if plain:
+                        cursor.execute("DELETE FROM cells WHERE line IN (SELECT line FROM plain)")
+                else:
+                    cursor.execute("DROP TABLE cells")
+                self._keep(cursor, narrowed, now, rest=not rows or plain < rows, plain=plain)
                 line += batch.num_rows
                 self._report((line - 1) / total)
 
-    def _keep(self, cursor: Cursor, columns: Columns) -> None:
-        """One part: parse, resolve, refuse, keep."""
-        now = self.clock.now()
-        parse_cells(cursor, columns, self.profile, now=now)
-        self._resolve(cursor, now)
-        self._number(cursor)
-        read, refused = _counts(cursor)
+    def _matches(
+        self, wanted: Iterable[tuple[str, str | None, str | None]]
+    ) -> list[tuple[int, int, int] | None]:
+        """The series of known serials and the ratio to its last digit, for ``stage_plain``."""
+        asked = list(wanted)
+        self.known.update(
+            resolve_series(sorted({one[0] for one in asked if one[0] not in self.known}), owners=self.owners)
+        )
+        for one in asked:
+            if one not in self.matched and one[0] in self.known:
+                series, ratio, fault = _match(self.known[one[0]], one[1], one[2])
+                if series is not None and fault is None:
+                    self.matched[one] = (series, ratio.numerator, ratio.denominator)
+        return [self.matched.get(one) for one in asked]
+
+    def _keep(self, cursor: Cursor, columns: Columns, now: datetime, *, rest: bool, plain: int) -> None:
+        """One part, the plain rows of which are staged: parse, resolve, number and refuse the rest; keep."""
+        read, refused = 0, 0
+        if rest:
+            parse_cells(cursor, columns, self.profile, now=now)
+            self._resolve(cursor, now)
+            self._number(cursor)
+            read, refused = _counts(cursor)
+            if plain:
+                cursor.execute("INSERT INTO staged SELECT line, series, t, value, quality FROM plain")
+        else:
+            cursor.execute("DROP TABLE IF EXISTS staged; ALTER TABLE plain RENAME TO staged")
         kept = keep_staged(cursor, source=self.source, now=now, dry_run=self.dry_run)
         if refused:
             self._refuse(cursor, now)
         self._remember(cursor)
         found = self.summary
-        found.read += read
+        found.read += read + plain
         found.refused += refused
         _add(found, kept)
-        cursor.execute("DROP TABLE parsed; DROP TABLE numbered; DROP TABLE staged")
+        cursor.execute(
+            "DROP TABLE IF EXISTS parsed; DROP TABLE IF EXISTS numbered; DROP TABLE IF EXISTS plain; DROP TABLE staged"
+        )
 
     def _resolve(self, cursor: Cursor, now: datetime) -> None:
         """Learn the series of the serials in ``parsed``, creating devices where the profile says so."""
@@ -358,7 +400,7 @@ class _Run:
         # Others are left to ``exact_number``, which is slow and rarely needed.
         cursor.execute(
             f"""CREATE OR REPLACE TEMP TABLE numbered AS
-                SELECT line, content, serial, t, quality, series, value_text, num, den,
+                SELECT line, content, serial, t, time_text, quality, series, value_text, num, den,
                   CASE WHEN is_short AND (round(approx * num / den) * den) / num = approx
                        THEN round(approx * num / den)::BIGINT END AS number,
                   CASE WHEN reason IS NOT NULL THEN reason
@@ -433,11 +475,14 @@ class _Run:
         )
 
     def _remember(self, cursor: Cursor) -> None:
-        rows = cursor.execute("SELECT series, min(t), max(t) FROM staged GROUP BY series").fetchall()
-        found = self.summary
-        for series, low, high in rows:
+        rows = cursor.execute("SELECT series, max(t) FROM staged GROUP BY series").fetchall()
+        for series, last in rows:
+            last = last.replace(tzinfo=UTC)
+            self.touched[series] = max(last, self.touched.get(series, last))
+        low, high = cursor.execute("SELECT min(t), max(t) FROM staged").fetchone() or (None, None)
+        if low is not None and high is not None:
+            found = self.summary
             low, high = low.replace(tzinfo=UTC), high.replace(tzinfo=UTC)
-            self.touched[series] = max(high, self.touched.get(series, high))
             found.first_time = min(low, found.first_time or low)
             found.last_time = max(high, found.last_time or high)
 

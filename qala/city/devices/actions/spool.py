@@ -26,6 +26,7 @@ class Part:
 
     path: Path
     first_line: int
+    lines: int
 
 
 def digest(path: Path) -> str:
@@ -128,7 +129,8 @@ def spool(
                 advance(len(chunk))
                 if not chunk or filled >= part_bytes:
                     part.close()
-                    yield Part(part_path, first_line)
+                    last = lines + (1 if whole and not whole.endswith(b"\n") else 0)
+                    yield Part(part_path, first_line, last - first_line + 1)
                     if not chunk:
                         return
                     first_line, filled = lines + 1, 0

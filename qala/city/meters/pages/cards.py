@@ -26,7 +26,7 @@ DAYS = 14
 def use(request: HttpRequest, who: Who) -> dict[str, Any] | None:
     """What the city used on its last whole day, and the two weeks before, of each commodity."""
     city = find_city()
-    if city is None or not who.scope("devices.view").everything:
+    if city is None:
         return None
     zone = ZoneInfo(settings.TIME_ZONE)
     today = local_day(SYSTEM_CLOCK.now(), zone)

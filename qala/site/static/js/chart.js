@@ -1,7 +1,7 @@
 /*
  * Charts over time, drawn by uPlot, for every <figure class="chart" data-chart="…" data-src="…"> of a page.
  *
- *   data-chart="hourly"     bars of intervals, from zero; where bars would be thinner than 2 px: sums of local days
+ *   data-chart="hourly"     bars of intervals, from zero; where bars would be thinner than 1.5 px: sums of local days
  *   data-chart="register"   the register over time, a straight line between readings; data-shape="step" for steps
  *   data-src="URL"          answers the JSON below; or data-json="ID" names a <script type="application/json"> of it.
  *                           Figures with the same source move together.
@@ -27,7 +27,7 @@ import uPlot from "../vendor/uplot/uplot.min.js";
 import { Zone, announce, colour, count, el, exact, icon, number, say, withUnit, unit, words } from "./format.js";
 
 const SIGNS = { fall: "▼", jump: "▲", version: "◆" };
-const THINNEST = 2; // px of a bar
+const THINNEST = 1.5; // px of a bar
 const LANE = 18; // px above the plot's top value where marks stand
 const ROWS = 500; // of the table
 const DAY = 86400;
@@ -302,7 +302,7 @@ class Chart {
       }
       return [...new Set(splits)];
     }
-    for (const days of [1, 2, 7, 14]) {
+    for (const days of [1, 2, 3, 4, 7, 14]) {
       if (span / (days * DAY) > most) continue;
       const { year, month, day } = this.zone.fields(from);
       for (let n = 0, t = from; t <= to; n += days) {

@@ -406,7 +406,7 @@ function legend() {
   }
   place.append(items);
   const known = features.filter((one) => isPoint(one) || typeof one.properties.value === "number").length;
-  if (features.length) place.append(el("span", { class: "soft" }, count("count", known)));
+  if (known) place.append(el("span", { class: "soft" }, count("count", known)));
 }
 
 function panel() {
