@@ -27,8 +27,7 @@ class PublicDoorContract(Contract):
                 for importer in sorted(graph.find_modules_that_directly_import(module)):
                     if importer == matter or importer.startswith(f"{matter}.") or ".tests." in f"{importer}.":
                         continue
-                    for detail in graph.get_import_details(importer=importer, imported=module):
-                        found.append({**detail})
+                    found += [{**detail} for detail in graph.get_import_details(importer=importer, imported=module)]
         return ContractCheck(kept=not found, metadata={"found": found})
 
     def render_broken_contract(self, check: ContractCheck) -> None:

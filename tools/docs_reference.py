@@ -192,7 +192,7 @@ def settings() -> Page:
         "Where several say something, the first of these counts: variable, secret file, TOML file, default. "
         "An unknown name in the file, or a wrong value anywhere, stops every command and is named.",
     )
-    rows = []
+    rows: list[Sequence[object]] = []
     for name, field in Settings.model_fields.items():
         variable = f"QALA_{name.upper()}"
         page.names.append(variable)
@@ -237,7 +237,7 @@ def commands() -> Page:
         "Commands",
         "`qala COMMAND`, or `python -m qala COMMAND` where the package is not installed. Every command takes `--data-dir "
         "DIR` (default `./qala-data`) and `--json`, anywhere on the line, and prepares an empty data folder by itself. "
-        "With `--json` it speaks JSON lines: `{\"event\": …}`, the last one `result` or, on standard error, `error`. "
+        'With `--json` it speaks JSON lines: `{"event": …}`, the last one `result` or, on standard error, `error`. '
         "Exit codes: 0 done, 1 a fault of ours or a failed check, 2 refused, 130 interrupted. "
         "The words come in the language of the terminal (`LANG`), where that is Kazakh or Russian.",
     )
@@ -251,12 +251,14 @@ def commands() -> Page:
                     walk(found, f"{path} {name}")
             return
         page.names.append(path)
-        shown = [one for one in command.params if not (isinstance(one, click.Option) and one.name in ("data_dir", "json"))]
+        shown = [
+            one for one in command.params if not (isinstance(one, click.Option) and one.name in ("data_dir", "json"))
+        ]
         arguments = [one for one in shown if isinstance(one, click.Argument)]
         options = [one for one in shown if isinstance(one, click.Option)]
         usage = " ".join([path, *(one.make_metavar(context) for one in arguments), *(["[OPTIONS]"] if options else [])])
         page.add(f"## `{path}`", words(path, command.help), f"```text\n{usage}\n```")
-        rows = []
+        rows: list[Sequence[object]] = []
         for option in options:
             page.names += option.opts
             metavar = "" if option.is_flag else f" {option.make_metavar(context)}"
@@ -284,7 +286,8 @@ def api() -> Page:
         "[kinds of errors](errors.md). A signed-in session's cookie opens it; keys for programs are not there yet.",
     )
     schema = doors.get_openapi_schema()
-    overview, details = [], []
+    overview: list[Sequence[object]] = []
+    details: list[str] = []
     for path, methods in sorted(schema["paths"].items()):
         for method, operation in methods.items():
             name = f"{method.upper()} {path}"
@@ -292,12 +295,14 @@ def api() -> Page:
             summary = words(name, operation.get("summary"))
             public = "everyone" if not operation.get("security") else "signed in"
             overview.append((code(name), public, summary))
-            rows = []
+            rows: list[Sequence[object]] = []
             for one in operation.get("parameters", ()):
                 about = one["schema"]
                 kinds = [about, *about.get("anyOf", ())]
                 kind = next((k.get("format") or k.get("type") for k in kinds if k.get("type", "null") != "null"), "")
-                limits = [f"{sign} {k[key]}" for k in kinds for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in k]
+                limits = [
+                    f"{sign} {k[key]}" for k in kinds for key, sign in (("minimum", "≥"), ("maximum", "≤")) if key in k
+                ]
                 choices = [c for k in kinds for c in k.get("enum", ())]
                 said = one.get("description") or about.get("description") or PARAMETERS.get(one["name"], "")
                 rows.append(
@@ -309,8 +314,10 @@ def api() -> Page:
             details.append(" ".join(filter(None, (f"{summary}.", words_or_nothing(operation.get("description"))))))
             if rows:
                 details.append(table(("Parameter", "Kind", "Default", "What it does"), rows))
-            content = operation["responses"].get(200, operation["responses"].get("200", {})).get("content", {})
-            fields = fields_of(schema, next(iter(content.values()), {}).get("schema", {}))
+            answers: dict[Any, Any] = operation["responses"]
+            content: dict[str, Any] = (answers.get(200) or answers.get("200") or {}).get("content", {})
+            shape: dict[str, Any] = next(iter(content.values()), {})
+            fields = fields_of(schema, shape.get("schema", {}))
             if fields:
                 details.append("Fields of an item: " + ", ".join(map(code, fields)) + ".")
     page.add(table(("Operation", "Who may ask", "What it does"), overview), *details)
@@ -319,7 +326,9 @@ def api() -> Page:
         page.names.append(f"/sse/{stream.name}/")
         from qala.kernel.plug import load
 
-        rows.append((code(f"GET /sse/{stream.name}/ARGUMENT"), first_paragraph(f"stream {stream.name}", load(stream.snapshot))))
+        rows.append(
+            (code(f"GET /sse/{stream.name}/ARGUMENT"), first_paragraph(f"stream {stream.name}", load(stream.snapshot)))
+        )
     page.add(
         "## Event streams",
         "Server-sent events: one JSON message now, and one whenever it changes (looked at once a second). A comment comes "
@@ -392,7 +401,7 @@ def events() -> Page:
     heard: dict[str, list[str]] = {}
     for one in declared("heard"):
         heard.setdefault(one.event, []).append(one.handler)
-    rows = []
+    rows: list[Sequence[object]] = []
     for one in declared("told"):
         page.names.append(one.event)
         rows.append(
@@ -413,7 +422,7 @@ def permissions() -> Page:
         "it, and what it took away is not given back by an update. A person holds a role in one organisation or in the "
         "whole city; see [who may see what](../explanation/access.md).",
     )
-    rows = []
+    rows: list[Sequence[object]] = []
     for one in declared("permissions"):
         page.names.append(one.key)
         reach = "rows of the organisation" if one.scoped else "everywhere, wherever it is held"
@@ -441,13 +450,19 @@ def jobs() -> Page:
         "Background work that the worker of `qala up` runs, one job after the other. A recurring job is queued once a turn, "
         "however many workers there are, and not while its last turn still waits or runs.",
     )
-    rows = []
+    rows: list[Sequence[object]] = []
     for one in declared("jobs"):
         page.names.append(one.name)
         every = "when asked for"
         if one.every is not None:
             minutes = one.every.total_seconds() / 60
-            every = f"every {minutes:g} minutes" if minutes < 60 else f"every {minutes / 60:g} hours"
+            every = (
+                "every minute"
+                if minutes == 1
+                else f"every {minutes:g} minutes"
+                if minutes < 60
+                else f"every {minutes / 60:g} hours"
+            )
         said = f"{words(one.name, one.title)}. {first_paragraph(one.name, load(one.run))}"
         rows.append((code(one.name), every, said))
     page.add(table(("Job", "When", "What it does"), rows))
@@ -500,7 +515,7 @@ def refusals() -> Page:
         "Why a row of a loaded file was not taken. The file of refused rows holds the line, the reason's key and the row; "
         "the page of a load counts them by reason.",
     )
-    rows = []
+    rows: list[Sequence[object]] = []
     for one in RefusalReason:
         page.names.append(one.value)
         rows.append((code(one.value), words(one.value, one.label)))
@@ -527,7 +542,13 @@ def profiles() -> Page:
             default = "needed" if field.is_required() else ""
             if field.default not in (None, "", PydanticUndefined):
                 given = field.default
-                shown = given.isoformat() if hasattr(given, "isoformat") else str(given).lower() if isinstance(given, bool) else given
+                shown = (
+                    given.isoformat()
+                    if hasattr(given, "isoformat")
+                    else str(given).lower()
+                    if isinstance(given, bool)
+                    else given
+                )
                 default = code(shown)
             found.append((code(name), default, words(f"{where} {name} (in tools/docs_reference.py)", said.get(name))))
         return found
@@ -542,7 +563,11 @@ def profiles() -> Page:
     for name, profile in list_profiles().items():
         page.names.append(name)
         file = ROOT / "qala" / "city" / "devices" / "profiles" / f"{name}.toml"
-        page.add(f"### `{name}`", f"{words(name, profile.title)}.", f"```toml\n{file.read_text(encoding='utf-8').strip()}\n```")
+        page.add(
+            f"### `{name}`",
+            f"{words(name, profile.title)}.",
+            f"```toml\n{file.read_text(encoding='utf-8').strip()}\n```",
+        )
     return page
 
 
@@ -557,11 +582,19 @@ def models() -> Page:
         "pass at most. No code belongs to it.",
     )
     for model, said, title in ((Driver, DRIVER, ""), (Property, DRIVER_PROPERTY, "## `[[property]]`")):
-        rows = []
+        rows: list[Sequence[object]] = []
         for name, field in model.model_fields.items():
             page.names.append(name)
-            default = "needed" if field.is_required() else "" if field.default in (None, PydanticUndefined) else code(field.default)
-            rows.append((code(name), default, words(f"driver field {name} (in tools/docs_reference.py)", said.get(name))))
+            default = (
+                "needed"
+                if field.is_required()
+                else ""
+                if field.default in (None, PydanticUndefined)
+                else code(field.default)
+            )
+            rows.append(
+                (code(name), default, words(f"driver field {name} (in tools/docs_reference.py)", said.get(name)))
+            )
         page.add(*filter(None, (title, table(("Field", "Default", "What it means"), rows))))
     rows = []
     for driver in drivers().values():
@@ -587,7 +620,7 @@ def units() -> Page:
         "Each quantity has one inside unit, in which values are kept. Other units are converted at the edge, by exact "
         "fractions. A unit is written by its code here, its UCUM code, or one of the other spellings.",
     )
-    rows = []
+    rows: list[Sequence[object]] = []
     for quantity, inside in INSIDE.items():
         page.names.append(quantity)
         others = []
@@ -604,7 +637,12 @@ def units() -> Page:
             spelled.setdefault(one.code, []).append(one.ucum)
     for alias, to in _ALIASES.items():
         spelled.setdefault(to, []).append(alias)
-    page.add("## Other spellings", table(("Unit", "Also written"), ((code(to), ", ".join(map(code, all_))) for to, all_ in sorted(spelled.items()))))
+    page.add(
+        "## Other spellings",
+        table(
+            ("Unit", "Also written"), ((code(to), ", ".join(map(code, all_))) for to, all_ in sorted(spelled.items()))
+        ),
+    )
     return page
 
 
@@ -618,7 +656,7 @@ def errors() -> Page:
         "of the same fault (100 at most, `more_rows` counts the rest). A command says the same on standard error and ends "
         "with exit code 2.",
     )
-    rows = []
+    rows: list[Sequence[object]] = []
     for _name, one in inspect.getmembers(domain, inspect.isclass):
         if issubclass(one, domain.QalaError) and one is not domain.QalaError:
             page.names.append(one.kind)
@@ -646,11 +684,11 @@ def watching() -> Page:
         "What `/metrics` tells, in Prometheus' text form, summed over the processes of `qala up`. How to read it: "
         "[Watch over it](../howto/watch.md).",
     )
-    rows = []
+    rows: list[tuple[str, str, str, str]] = []
     for one in vars(metrics).values():
         if isinstance(one, MetricWrapperBase):
-            name = one._name + ("_total" if one._type == "counter" else "")
-            rows.append((name, one._type, ", ".join(map(code, one._labelnames)), words(name, one._documentation)))
+            name = str(one._name) + ("_total" if one._type == "counter" else "")
+            rows.append((name, str(one._type), ", ".join(map(code, one._labelnames)), words(name, one._documentation)))
     source = inspect.getsource(metrics.House)
     for kind, name, said in re.findall(r'(Gauge|Counter)MetricFamily\("(\w+)", "([^"]+)"', source):
         labels = re.search(rf'"{name}".*?labels=\[([^\]]*)\]', source.replace("\n", " "))
@@ -718,14 +756,16 @@ def main() -> int:
             continue
         if given.check:
             faults.append(f"{name}.md is stale: run python tools/docs_reference.py")
-            lines = difflib.unified_diff(before.splitlines(), now.splitlines(), "as it is", "as it should be", "", "", 0, "")
+            lines = difflib.unified_diff(
+                before.splitlines(), now.splitlines(), "as it is", "as it should be", "", "", 0, ""
+            )
             faults += [f"  {line[:200]}" for line in list(lines)[2:12]]
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(now, encoding="utf-8")
             print(f"wrote {name}.md")
-    for fault in faults:
-        print(fault, file=sys.stderr)
+    for line in faults:
+        print(line, file=sys.stderr)
     return 1 if faults else 0
 
 

@@ -47,7 +47,11 @@ Key = tuple[str, str | None]  # English (its singular), context
 
 def packages() -> list[Path]:
     """The folders that keep words of their own."""
-    return [ROOT / "qala" / "kernel", ROOT / "qala" / "site", *sorted(path.parent for path in ROOT.glob("qala/city/*/apps.py"))]
+    return [
+        ROOT / "qala" / "kernel",
+        ROOT / "qala" / "site",
+        *sorted(path.parent for path in ROOT.glob("qala/city/*/apps.py")),
+    ]
 
 
 def sources(package: Path) -> Iterator[tuple[Path, io.BytesIO]]:
@@ -68,7 +72,9 @@ def gathered(package: Path) -> Catalog:
     """The words in the source of a package."""
     catalog = Catalog(charset="utf-8")
     for path, file in sources(package):
-        found = babel_extract("python", file, keywords=KEYWORDS, comment_tags=["Translators:"], options={"encoding": "utf-8"})
+        found = babel_extract(
+            "python", file, keywords=KEYWORDS, comment_tags=["Translators:"], options={"encoding": "utf-8"}
+        )
         for _line, message, comments, context in found:
             if message and message != ("", ""):
                 where = [(path.relative_to(ROOT).as_posix(), None)]
@@ -156,12 +162,12 @@ def faults_of(message: Message, language: str, words: dict[str, dict[str, str]])
     if message.fuzzy:
         yield f"{english!r} is marked fuzzy"
     wanted = [placeholders(text) for text in (message.id if isinstance(message.id, tuple | list) else [message.id])]
-    for number, text in enumerate(strings(message)):
+    for text in strings(message):
         # a plural form for one may leave the number out, as English does
         if placeholders(text) not in wanted:
             yield f"{english!r} has other placeholders than its translation {text!r}"
-        if english[:1] == "\n" != text[:1] or english[-1:] == "\n" != text[-1:]:
-            yield f"{english!r} and its translation {number} differ in the line ends around them"
+        if (english[:1] == "\n", english[-1:] == "\n") != (text[:1] == "\n", text[-1:] == "\n"):
+            yield f"{english!r} and its translation {text!r} differ in the line ends around them"
     word = words.get(english.strip().lower())
     if word is not None and not isinstance(message.id, tuple | list):
         accepted = [one.strip().lower() for one in word[language].split(";")]

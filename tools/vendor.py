@@ -84,7 +84,9 @@ users wrench x zap
 """
 
 # Drawn by us: the mountains over the city's ground line.
-MARKS = {"qala": '<svg viewBox="0 0 24 24"><path d="M2 16.5 8.6 5.5l4.3 7.2 2.5-3.4 6.6 7.2"/><path d="M2 20.5h20"/></svg>'}
+MARKS = {
+    "qala": '<svg viewBox="0 0 24 24"><path d="M2 16.5 8.6 5.5l4.3 7.2 2.5-3.4 6.6 7.2"/><path d="M2 20.5h20"/></svg>'
+}
 
 TAILS = {"dist/uPlot.iife.min.js": b"export default uPlot;\n"}
 SHAPE = re.compile(r"<(?:path|circle|rect|line|polyline|polygon|ellipse)\b[^>]*/>")

@@ -14,5 +14,9 @@ class KernelConfig(MatterConfig):
     verbose_name = "Kernel"
     plug = Plug(
         lake_tables=(measures.TABLE,),
-        jobs=(Job("lake.maintain", "qala.kernel.lake.maintain", every=timedelta(minutes=5), title=_("Keep the lake tidy")),),
+        jobs=(
+            Job(
+                "lake.maintain", "qala.kernel.lake.maintain", every=timedelta(minutes=5), title=_("Keep the lake tidy")
+            ),
+        ),
     )

@@ -61,7 +61,9 @@ class Settings(BaseSettings):
         200, ge=10, description="Largest ratio of unpacked to packed size; beyond it a file is refused as a zip bomb."
     )
     host: str = Field("127.0.0.1", description="Address that `qala up` listens on (also `--host`).")
-    port: int = Field(8000, ge=0, le=65535, description="Port that `qala up` listens on; 0 picks a free one (`--port`).")
+    port: int = Field(
+        8000, ge=0, le=65535, description="Port that `qala up` listens on; 0 picks a free one (`--port`)."
+    )
     public_url: str | None = Field(
         None, description="Address under which people reach the city, e.g. `https://qala.example`; used in e-mails."
     )
@@ -69,10 +71,17 @@ class Settings(BaseSettings):
         default_factory=list, description="Host names that pages answer to beside loopback, comma separated."
     )
     city_zone: str = Field("Asia/Almaty", description="IANA time zone of the city: its days begin at midnight here.")
-    city_code: str = Field("almaty", pattern=r"^[a-z0-9][a-z0-9-]*$", description="Code of the city's own place, the root of the tree of places.")
-    language: Literal["kk", "ru", "en"] = Field("kk", description="Language of pages for people who did not choose one.")
+    city_code: str = Field(
+        "almaty",
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="Code of the city's own place, the root of the tree of places.",
+    )
+    language: Literal["kk", "ru", "en"] = Field(
+        "kk", description="Language of pages for people who did not choose one."
+    )
     secret_key: SecretStr | None = Field(
-        None, description="Key that signs sessions. Unset: made once and kept in the data folder, readable by its owner."
+        None,
+        description="Key that signs sessions. Unset: made once and kept in the data folder, readable by its owner.",
     )
     metrics_token: SecretStr | None = Field(
         None, description="Bearer token for `/metrics` from elsewhere than loopback. Unset: loopback only."
@@ -167,7 +176,7 @@ def get_settings() -> Settings:
     if os.environ.get("QALA_CONFIG") and not toml_file().is_file():
         raise BadInput(f"QALA_CONFIG names {toml_file()}, which is not a file.", fix="Correct the path or unset it.")
     try:
-        settings = Settings(_secrets_dir=secrets) if secrets else Settings()  # type: ignore[call-arg]
+        settings = Settings(_secrets_dir=secrets) if secrets else Settings()
     except ValidationError as error:
         rows = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
         raise BadInput(

@@ -11,7 +11,7 @@ from django.conf import settings
 from .paging import parse_instant
 
 
-class Instant(click.ParamType):
+class Instant(click.ParamType[datetime]):
     """A date or an RFC 3339 instant; a date means midnight of the city."""
 
     name = "time"

@@ -181,15 +181,15 @@ def store(
                 WHERE measure = $measure AND grain = $grain AND period_start >= $start AND period_start < $end {among}
                 QUALIFY row_number() OVER (PARTITION BY {_KEY} ORDER BY computed_at DESC) = 1
             ), stamp AS (  -- computed last also where the clock was set back since
-                SELECT greatest($now, max(computed_at) + to_microseconds(1)) AS at FROM held
+                SELECT greatest($now, max(computed_at) + to_microseconds(1)) AS instant FROM held
             )
             SELECT $measure, s.subject, s.period_start, $grain, s.dimensions, s.value, s.n, s.lower, s.upper, s.version,
-                   (SELECT at FROM stamp), s.provenance, s.publishable
+                   (SELECT instant FROM stamp), s.provenance, s.publishable
             FROM staged_values s LEFT JOIN held c USING ({_KEY})
             WHERE c.subject IS NULL OR NOT ({same})
             UNION ALL
             SELECT $measure, c.subject, c.period_start, $grain, c.dimensions, NULL, 0, NULL, NULL, c.version,
-                   (SELECT at FROM stamp), 'withdrawn', false
+                   (SELECT instant FROM stamp), 'withdrawn', false
             FROM held c ANTI JOIN staged_values s USING ({_KEY}) WHERE c.n > 0 OR c.value IS NOT NULL
         """
         written = lake.commit(lambda held: held.execute(statement, parameters).fetchone(), cursor=cursor)

@@ -63,7 +63,8 @@ def span_of(start: datetime | None, end: datetime | None, *others: datetime | No
     for instant in (start, end, *others):
         if instant is not None and instant.tzinfo is None:
             raise BadInput(
-                f"The time {instant.isoformat()} has no offset.", fix="Add Z or an offset such as +05:00 (+ is %2B in an address)."
+                f"The time {instant.isoformat()} has no offset.",
+                fix="Add Z or an offset such as +05:00 (+ is %2B in an address).",
             )
     try:
         return TimeRange(start, end)

@@ -202,7 +202,7 @@ def cards_at(place: str, request: Any, who: Any, **of_the_page: Any) -> list[str
     """
     from django.template.loader import render_to_string
 
-    found = []
+    found: list[str] = []
     for card in sorted(declared("cards"), key=lambda one: one.order):
         if card.place != place or not who.may(card.permission):
             continue

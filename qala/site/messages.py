@@ -33,9 +33,9 @@ def compile_changed(root: Path = PACKAGE) -> list[Path]:
         with source.open("rb") as file:
             catalogue = read_po(file, locale=source.parent.parent.name)
         # replaced in one step: another process may be reading the old one
-        with tempfile.NamedTemporaryFile(dir=source.parent, suffix=".mo.new", delete=False) as file:
-            write_mo(file, catalogue)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, target)
+        with tempfile.NamedTemporaryFile(dir=source.parent, suffix=".mo.new", delete=False) as made_file:
+            write_mo(made_file, catalogue)
+        os.chmod(made_file.name, 0o644)
+        os.replace(made_file.name, target)
         made.append(target)
     return made

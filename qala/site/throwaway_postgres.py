@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 USER, PASSWORD = "qala", "a pass/word with @:% 'signs'"  # signs that an address must escape
@@ -87,14 +87,14 @@ class Postgres:
             return False
         return True
 
-    def _other_user(self) -> Mapping[str, int]:
+    def _other_user(self) -> dict[str, Any]:
         """PostgreSQL refuses to run as root: the identity that it runs as instead, who gets the folder."""
         if os.geteuid() != 0:
             return {}
         known = {one.pw_name: one for one in pwd.getpwall()}
         other = known.get("postgres") or known["nobody"]
         os.chown(self.folder, other.pw_uid, other.pw_gid)
-        return {"user": other.pw_uid, "group": other.pw_gid, "extra_groups": []}  # type: ignore[dict-item]
+        return {"user": other.pw_uid, "group": other.pw_gid, "extra_groups": []}
 
 
 def _die_with_parent() -> None:

@@ -131,7 +131,7 @@ def test_dictionary_holds_every_quantity_with_its_inside_unit() -> None:
 
 
 def test_dictionary_uses_the_words_of_the_glossary() -> None:
-    with (DOCS / "reference" / "glossary.csv").open(encoding="utf-8", newline="") as file:
+    with (ROOT / "qala" / "site" / "glossary.csv").open(encoding="utf-8", newline="") as file:
         glossary = {row["en"]: (row["kk"], row["ru"]) for row in csv.DictReader(file)}
     marked = [row for row in table_rows(DOCS / "dictionary.md") if row[0].endswith("✓")]
     assert len(marked) > 10
@@ -202,9 +202,14 @@ def test_the_tutorials_file_loads_as_it_is_told(tmp_path: Path) -> None:
         told = json.loads(found.stdout.splitlines()[-1])
         assert (told["read"], told["refused"], told["not_a_number"]) == (11, 1, 1)
         assert (told["new"], told["already_there"], told["devices_created"]) == ((0, 10, 0) if again else (10, 0, 2))
-    assert reads(Path(told["refused_file"])).strip() == "line,reason,content\n10,not_a_number,K-17;01.03.2026 10:05;no signal"
+    assert (
+        reads(Path(told["refused_file"])).strip()
+        == "line,reason,content\n10,not_a_number,K-17;01.03.2026 10:05;no signal"
+    )
     out = tmp_path / "hours.csv"
-    found = run_command("export", "intervals", str(out), "--format", "csv", "--serial", "K-17", data_dir=tmp_path / "city")
+    found = run_command(
+        "export", "intervals", str(out), "--format", "csv", "--serial", "K-17", data_dir=tmp_path / "city"
+    )
     assert found.returncode == 0, found.stderr
     with out.open(newline="") as file:
         rows = [(row["start"][:13], row["end"][:13], row["value"], row["quality"]) for row in csv.DictReader(file)]

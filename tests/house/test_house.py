@@ -105,8 +105,10 @@ def test_foreign_keys_run_the_way_of_imports() -> None:
             if relation.auto_created or not relation.is_relation or relation.related_model is None:
                 continue
             seen += 1
-            target = relation.related_model._meta.app_label  # type: ignore[union-attr]
-            assert target == own or rank.get(target, 0) < rank[own], f"{model.__name__}.{relation.name} points at {target}"
+            target = relation.related_model._meta.app_label
+            assert target == own or rank.get(target, 0) < rank[own], (
+                f"{model.__name__}.{relation.name} points at {target}"
+            )
     assert seen > 3
 
 
@@ -141,7 +143,13 @@ def test_no_clock_is_read_inside(room: str) -> None:
                     continue
                 called = ast.unparse(node.func)
                 owner, _dot, name = called.rpartition(".")
-                reads = name in CLOCKS and owner.rpartition(".")[2] in {"datetime", "date", "time", "timezone", "SYSTEM_CLOCK"}
+                reads = name in CLOCKS and owner.rpartition(".")[2] in {
+                    "datetime",
+                    "date",
+                    "time",
+                    "timezone",
+                    "SYSTEM_CLOCK",
+                }
                 opens = room == "rules" and (called == "open" or name in {"read_text", "read_bytes", "write_text"})
                 assert not reads and not opens, f"{name_of(path)}:{node.lineno}: {called}"
 
@@ -165,9 +173,26 @@ def test_the_kernel_has_no_word_of_any_matter() -> None:
 
 # templates
 
-INLINE = re.compile(r"""<style\b|\sstyle\s*=|\son[a-z]+\s*=|javascript:|<script(?![^>]*\b(?:src|type="application/json")\b)""", re.I)
+INLINE = re.compile(
+    r"""<style\b|\sstyle\s*=|\son[a-z]+\s*=|javascript:|<script(?![^>]*\b(?:src|type="application/json")\b)""", re.I
+)
 # What needs no translation: names, and signs that are the same in all three languages.
-SAME_EVERYWHERE = {"Qala", "API", "OpenAPI", "CSV", "Parquet", "ID", "UTC", "URL", "JSON", "SHA", "PDF", "kk", "ru", "en"}
+SAME_EVERYWHERE = {
+    "Qala",
+    "API",
+    "OpenAPI",
+    "CSV",
+    "Parquet",
+    "ID",
+    "UTC",
+    "URL",
+    "JSON",
+    "SHA",
+    "PDF",
+    "kk",
+    "ru",
+    "en",
+}
 # Blocks whose content stands inside an HTML tag.
 IN_A_TAG = ("_class", "_attributes")
 # The page that shows the parts of the design, on made-up things that have names.
@@ -212,7 +237,9 @@ def literal_text(source: str) -> str:
         words = token.contents.split() if token.token_type is TokenType.BLOCK else [""]
         if inside:
             inside = "" if words[0] == inside else inside
-        elif words[0] in ("blocktranslate", "blocktrans", "comment") or (words[0] == "block" and words[1].endswith(IN_A_TAG)):
+        elif words[0] in ("blocktranslate", "blocktrans", "comment") or (
+            words[0] == "block" and words[1].endswith(IN_A_TAG)
+        ):
             inside = f"end{words[0]}"
         elif token.token_type is TokenType.TEXT:
             kept.append(token.contents)
@@ -233,7 +260,7 @@ def test_no_template_speaks_one_language_only(path: Path) -> None:
 # files
 
 PLACES = [  # put together here, so that this file holds none of them itself
-    "/" + "work/", "/" + "root/", "/" + "home/", "py" + "pi.org", "python" + "hosted", "npm" + "js.", "/tmp/" + "h-",
+    "/" + "work/", "/" + "root/", "/" + "home/", "py" + "pi.org", "python" + "hosted", "npm" + "js.", "/" + "tmp/h-",
 ]  # fmt: skip
 
 

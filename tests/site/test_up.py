@@ -130,7 +130,7 @@ def test_parts_die_with_a_killed_parent_and_the_folder_is_free(prepared_copy: Pa
         children = psutil.Process(running.process.pid).children(recursive=True)
         assert len(children) >= 2
         running.process.kill()
-        gone, alive = psutil.wait_procs(children, timeout=10)
+        _gone, alive = psutil.wait_procs(children, timeout=10)
         assert not alive
     with RunningCity(prepared_copy) as again:
         assert again.health()[1]["parts"][0]["restarts"] == 0

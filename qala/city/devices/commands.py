@@ -34,7 +34,9 @@ SUMMARY = {
 }
 
 
-@click.command("readings", help=_("Load a file of readings (CSV, also in gzip or zip, or Parquet); again adds nothing."))
+@click.command(
+    "readings", help=_("Load a file of readings (CSV, also in gzip or zip, or Parquet); again adds nothing.")
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--profile", required=True, metavar="NAME|FILE.toml", help=_("What the columns of the file mean."))
 @click.option("--dry-run", is_flag=True, help=_("Read, check and count everything; keep nothing."))
@@ -50,7 +52,8 @@ def load_readings(file: Path, profile: str, dry_run: bool) -> None:
         with console.progress(_("Computing what follows from it")):
             outbox.deliver_due()
     labels = {
-        reason: _("refused: {reason}").format(reason=RefusalReason(reason).label) for reason in summary.refused_by_reason
+        reason: _("refused: {reason}").format(reason=RefusalReason(reason).label)
+        for reason in summary.refused_by_reason
     }
     console.result(
         {**{key: text for key, text in SUMMARY.items() if key != "refused_by_reason"}, **labels},

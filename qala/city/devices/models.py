@@ -12,6 +12,7 @@ from qala.kernel.lake import LakeTable
 
 from .rules import SERIAL
 
+
 class RefusalReason(models.TextChoices):
     """Why a row of a file was not taken."""
 
@@ -58,9 +59,13 @@ class Device(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(state__in=["registered", "active", "retired"]), name="device_known_state"),
             models.CheckConstraint(
-                condition=Q(removed_at__isnull=True) | Q(installed_at__isnull=True) | Q(removed_at__gt=F("installed_at")),
+                condition=Q(state__in=["registered", "active", "retired"]), name="device_known_state"
+            ),
+            models.CheckConstraint(
+                condition=Q(removed_at__isnull=True)
+                | Q(installed_at__isnull=True)
+                | Q(removed_at__gt=F("installed_at")),
                 name="device_removed_after_installed",
             ),
             models.CheckConstraint(condition=Q(multiplier__gt=0), name="device_multiplier_positive"),

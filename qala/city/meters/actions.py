@@ -86,7 +86,7 @@ def _iso(span: TimeRange | None, side: str) -> str | None:
 def _hull(one: TimeRange | None, other: TimeRange | None) -> TimeRange | None:
     if one is None or other is None:
         return one or other
-    assert one.start and one.end and other.start and other.end  # noqa: S101
+    assert one.start and one.end and other.start and other.end
     return TimeRange(min(one.start, other.start), max(one.end, other.end))
 
 
@@ -97,7 +97,8 @@ def _batches(series: list[int]) -> Iterable[list[int]]:
         rows = cursor.execute(
             "SELECT series, count(*) FROM lake.readings SEMI JOIN wanted USING (series) GROUP BY series ORDER BY series"
         ).fetchall()
-    batch, size = [], 0
+    batch: list[int] = []
+    size = 0
     for one, count in rows:
         if batch and size + count > BATCH_READINGS:
             yield batch
@@ -159,7 +160,9 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
 
         def work(held: Cursor) -> tuple[int, int, TimeRange | None]:
             sql = store.current_sql(TimeRange(), None, {}, f"series BETWEEN {batch[0]} AND {batch[-1]}")
-            held.execute(f"CREATE OR REPLACE TEMP TABLE current AS SELECT * FROM ({sql}) SEMI JOIN wanted USING (series)")
+            held.execute(
+                f"CREATE OR REPLACE TEMP TABLE current AS SELECT * FROM ({sql}) SEMI JOIN wanted USING (series)"
+            )
             held.execute(
                 f"""CREATE OR REPLACE TEMP TABLE changed AS
                     SELECT s.* FROM staged s LEFT JOIN current c USING (series, start_at)
@@ -173,7 +176,7 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
                 """SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone), min(start_at), max(end_at)
                    FROM (SELECT start_at, end_at FROM changed UNION ALL SELECT start_at, end_at FROM gone)"""
             ).fetchone()
-            assert counts is not None  # noqa: S101  (an aggregate always gives a row)
+            assert counts is not None
             if counts[0] or counts[1]:
                 # computed last also where the clock was set back since
                 before = held.execute(
@@ -202,7 +205,7 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
 def whole_multiplier(multiplier: Decimal, exponent: int) -> tuple[int, int]:
     """A multiplier as a whole factor and the exponent that results with the register's own: 1.5 at -3 is (15, -4)."""
     _, digits, power = multiplier.normalize().as_tuple()
-    assert isinstance(power, int)  # noqa: S101  (the column holds finite numbers)
+    assert isinstance(power, int)
     factor = int("".join(map(str, digits))) * (10**power if power > 0 else 1)
     return factor, exponent + min(power, 0)
 
@@ -216,7 +219,7 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
     Returns:
         how many values were written.
     """
-    assert span.start and span.end  # noqa: S101
+    assert span.start and span.end
     zone = ZoneInfo(settings.TIME_ZONE)
     city = find_city()
     series = {
@@ -238,7 +241,8 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
         owner, start, end, value = _usable(numbers, TimeRange(edges[0], edges[-1]))
         group = group_of[np.searchsorted(numbers, owner)]
         found = [
-            (districts[key[0]], key[1], use) for key, use in rules.day_use(group, owner, start, end, value, starts).items()
+            (districts[key[0]], key[1], use)
+            for key, use in rules.day_use(group, owner, start, end, value, starts).items()
         ]
         if city is not None:
             whole = rules.day_use(np.zeros_like(group), owner, start, end, value, starts)
@@ -257,7 +261,7 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
 def _usable(numbers: rules.Ints, span: TimeRange) -> tuple[rules.Ints, rules.Ints, rules.Ints, np.ndarray]:
     """(series, start, end, value in the unit) of the current usable intervals that overlap a span, of these series."""
     parameters: dict[str, object] = {}
-    assert span.start and span.end  # noqa: S101
+    assert span.start and span.end
     low, high = (edge.astimezone(UTC).replace(tzinfo=None) for edge in (span.start, span.end))
     # an interval that begins before the span may reach into it; all versions of such a one are looked at
     sql = store.current_sql(

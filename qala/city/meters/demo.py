@@ -84,7 +84,9 @@ def _registers(
     minute = rng.integers(0, 3_500, size=(count, 1)) + rng.integers(-20, 21, size=(count, hours))
     base = int(first.timestamp())
     t = (base + hour[None, :] * 3600 + np.clip(minute, 0, 3_599)).astype(np.int64) * 1_000_000
-    for meter in rng.choice(count, size=min(FAULTS, count), replace=False):  # an exchange that nobody entered, a wrong pulse
+    for meter in rng.choice(
+        count, size=min(FAULTS, count), replace=False
+    ):  # an exchange that nobody entered, a wrong pulse
         at = int(rng.integers(48, hours - 48))
         value[meter, at:] -= value[meter, at] - int(rng.integers(0, 40))
     sent = np.ones((count, hours), dtype=bool)
@@ -98,7 +100,9 @@ def _registers(
     return t, value
 
 
-def _keep(numbers: NDArray[np.int64], t: NDArray[np.int64], value: NDArray[np.int64], *, source: str, now: datetime) -> None:
+def _keep(
+    numbers: NDArray[np.int64], t: NDArray[np.int64], value: NDArray[np.int64], *, source: str, now: datetime
+) -> None:
     sent = t >= 0
     series = np.broadcast_to(numbers[:, None], t.shape)[sent]
     times, values = t[sent], value[sent]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from django.db.models import Q
@@ -57,7 +57,11 @@ def current_sql(span: TimeRange, as_of: datetime | None, parameters: dict[str, o
     """SQL for (series, start_at, end_at, value, exponent, quality, method, flags, version, computed_at) of the intervals
     that begin in ``span``, as they were known at ``as_of``."""
     where = [only] if only else []
-    for column, sign, instant in (("start_at", ">=", span.start), ("start_at", "<", span.end), ("computed_at", "<=", as_of)):
+    for column, sign, instant in (
+        ("start_at", ">=", span.start),
+        ("start_at", "<", span.end),
+        ("computed_at", "<=", as_of),
+    ):
         if instant is not None:
             key = f"bound{len(parameters)}"
             where.append(f"{column} {sign} ${key}")
@@ -91,7 +95,9 @@ def list_intervals(
 def extent(series: int) -> tuple[datetime, datetime] | None:
     """First start and last end of a series' intervals; ``None`` where it has none."""
     with get_lake().question() as cursor:
-        row = cursor.execute("SELECT min(start_at), max(end_at) FROM lake.intervals WHERE series = ?", [series]).fetchone()
+        row = cursor.execute(
+            "SELECT min(start_at), max(end_at) FROM lake.intervals WHERE series = ?", [series]
+        ).fetchone()
     if row is None or row[0] is None:
         return None
     return row[0].replace(tzinfo=UTC), row[1].replace(tzinfo=UTC)
@@ -112,9 +118,7 @@ def what_happened(series: Series, device: Device) -> list[rules.Happening]:
     with get_lake().question() as cursor:
         rows = cursor.execute(f"SELECT epoch_us(t) AS t, value FROM ({sql}) ORDER BY t", parameters).fetchnumpy()
     t, value = (np.asarray(rows[name], dtype=np.int64) for name in ("t", "value"))
-    return rules.happenings(
-        t, value, max_step(device.model, series.property, series.exponent, device.multiplier)
-    )
+    return rules.happenings(t, value, max_step(device.model, series.property, series.exponent, device.multiplier))
 
 
 def happenings_in(
@@ -182,7 +186,7 @@ def page_intervals(
     """A page of current intervals by (series, start), and where the next begins (``None`` at the end)."""
     series = [row for row in list_series(who=who, serial=serial, property=property) if not after or row[0] >= after[0]]
     named = {row[0]: row for row in series}
-    rows: list[tuple[object, ...]] = []
+    rows: list[tuple[Any, ...]] = []
     taken, width = 0, 20
     with get_lake().question() as cursor:
         while taken < len(series) and len(rows) <= limit:
@@ -202,16 +206,18 @@ def page_intervals(
     following = None
     if len(rows) > limit:
         rows = rows[:limit]
-        following = (rows[-1][0], rows[-1][1].replace(tzinfo=UTC))  # type: ignore[attr-defined]
-    return [
-        Interval(
-            serial=named[row[0]][1], property=named[row[0]][2], start=row[1].replace(tzinfo=UTC),  # type: ignore[index,attr-defined]
-            end=row[2].replace(tzinfo=UTC), value=Decimal(row[3]).scaleb(row[4]), unit=named[row[0]][3],  # type: ignore
-            quality=row[5], method=row[6], flags=tuple(rules.flag_names(row[7])), version=row[8],  # type: ignore[arg-type]
-            received_at=row[9].replace(tzinfo=UTC),  # type: ignore[attr-defined]
-        )
-        for row in rows
-    ], following  # type: ignore[return-value]  # fmt: skip
+        following = (rows[-1][0], rows[-1][1].replace(tzinfo=UTC))
+    items = []
+    for number, start, finish, value, exponent, quality, method, flags, version, computed in rows:
+        _number, name, property_name, unit, _exponent = named[number]
+        items.append(
+            Interval(
+                serial=name, property=property_name, start=start.replace(tzinfo=UTC), end=finish.replace(tzinfo=UTC),
+                value=Decimal(value).scaleb(exponent), unit=unit, quality=quality, method=method,
+                flags=tuple(rules.flag_names(flags)), version=version, received_at=computed.replace(tzinfo=UTC),
+            )
+        )  # fmt: skip
+    return items, following
 
 
 def status() -> dict[str, int | float | str]:

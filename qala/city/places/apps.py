@@ -24,7 +24,7 @@ class PlacesConfig(MatterConfig):
             Permission("places.view", _("See all places, address points included"), scoped=False),
             Permission("places.manage", _("Load places and change their borders"), scoped=False),
         ),
-        grants={"administrator": ("places.view", "places.manage"), **{role: ("places.view",) for role in STAFF}},
+        grants={"administrator": ("places.view", "places.manage"), **dict.fromkeys(STAFF, ("places.view",))},
         told=(
             Told(
                 "places.borders_changed",

@@ -146,7 +146,7 @@ class Lake:
                 yield
             return
         url = self.settings.lake_catalogue_url
-        assert url is not None  # noqa: S101  (else the catalogue is SQLite)
+        assert url is not None
         try:
             session = psycopg.connect(url.get_secret_value(), autocommit=True)
             session.execute("SELECT pg_advisory_lock(%s)", [zlib.crc32(f"qala {name}".encode())])

@@ -52,7 +52,9 @@ def maintain(*, now: datetime | None = None, lake: Lake | None = None, keep: tim
     merged = made = 0
     for table in _tables(held):
         while True:
-            rows = call(f"CALL ducklake_merge_adjacent_files('lake', '{table}', max_compacted_files => {MERGED_AT_ONCE})")
+            rows = call(
+                f"CALL ducklake_merge_adjacent_files('lake', '{table}', max_compacted_files => {MERGED_AT_ONCE})"
+            )
             done = sum(rows["files_processed"].to_pylist())
             merged += done
             made += sum(rows["files_created"].to_pylist())

@@ -13,9 +13,7 @@ SENTENCES = (
     gettext_lazy("Enter a complete value."),
     gettext_lazy("Enter a valid UUID."),
     gettext_lazy("Null characters are not allowed."),
-    gettext_lazy(
-        "File extension “%(extension)s” is not allowed. Allowed extensions are: %(allowed_extensions)s."
-    ),
+    gettext_lazy("File extension “%(extension)s” is not allowed. Allowed extensions are: %(allowed_extensions)s."),
     ngettext_lazy(
         "Ensure this value has at least %(limit_value)d character (it has %(show_value)d).",
         "Ensure this value has at least %(limit_value)d characters (it has %(show_value)d).",

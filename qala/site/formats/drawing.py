@@ -25,7 +25,15 @@ def bars(values: Sequence[float | int | None], label: str) -> SafeString:
         else:
             height = max(abs(value) * scale, 1.0 if value else 0.5)
             y, kind = (ground - height if value >= 0 else ground), "bar"
-        shapes.append((kind, round(index * step + step * SPACE / 2, 2), round(y, 2), round(step * (1 - SPACE), 2), round(height, 2)))
+        shapes.append(
+            (
+                kind,
+                round(index * step + step * SPACE / 2, 2),
+                round(y, 2),
+                round(step * (1 - SPACE), 2),
+                round(height, 2),
+            )
+        )
     return format_html(
         '<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}" preserveAspectRatio="none">'
         '{}<line class="ground" x1="0" x2="{}" y1="{}" y2="{}"/></svg>',

@@ -117,7 +117,9 @@ def register_text(register: int, exponent: int = 0, unit: object = "") -> str:
     else:
         whole, fraction = digits + "0" * exponent if int(digits) else "0", ""
     grouped = number_format(int(whole), use_l10n=True, force_grouping=True)
-    text = (MINUS if register < 0 else "") + grouped + (f"{get_format('DECIMAL_SEPARATOR')}{fraction}" if fraction else "")
+    text = (
+        (MINUS if register < 0 else "") + grouped + (f"{get_format('DECIMAL_SEPARATOR')}{fraction}" if fraction else "")
+    )
     return f"{text}{NBSP}{unit_text(unit)}" if unit and unit_text(unit) else text
 
 

@@ -24,7 +24,9 @@ FELL = 260
 class Sample(forms.Form):
     name = forms.CharField(label=_("Name"), help_text=_("As it stands on the device."))
     email = forms.EmailField(label=_("E-mail"))
-    kind = forms.ChoiceField(label=_("Kind"), choices=[("water", _("Water")), ("heat", _("Heat")), ("power", _("Electricity"))])
+    kind = forms.ChoiceField(
+        label=_("Kind"), choices=[("water", _("Water")), ("heat", _("Heat")), ("power", _("Electricity"))]
+    )
     note = forms.CharField(label=_("Note"), required=False, widget=forms.Textarea)
     agreed = forms.BooleanField(label=_("Tell me by e-mail"), required=False)
 
@@ -51,7 +53,10 @@ def rows(now: datetime) -> list[dict[str, Any]]:
 def chart(midnight: datetime) -> dict[str, Any]:
     """Twelve days of a made-up water meter: a gap, estimated hours, a register that fell, a corrected reading."""
     start = int(midnight.timestamp()) - 12 * 86_400
-    use = [int(9 + 30 * math.sin(h / 24 * math.tau / 2) ** 8 + 17 * (h % 24 in (7, 8, 19, 20, 21)) + h * 7 % 11) for h in range(288)]
+    use = [
+        int(9 + 30 * math.sin(h / 24 * math.tau / 2) ** 8 + 17 * (h % 24 in (7, 8, 19, 20, 21)) + h * 7 % 11)
+        for h in range(288)
+    ]
     intervals: list[dict[str, Any]] = []
     readings: list[dict[str, Any]] = []
     register = 1_284_310

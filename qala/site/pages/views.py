@@ -134,7 +134,9 @@ def set_language(request: HttpRequest) -> HttpResponse:
     if who.kind == "person":
         keep_language(who=who, now=SYSTEM_CLOCK.now(), person=request.user, language=code)  # type: ignore[arg-type]
     wanted = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     response = redirect(wanted if safe else "/")
     response.set_cookie(
         settings.LANGUAGE_COOKIE_NAME,
@@ -159,7 +161,12 @@ def style(request: HttpRequest) -> HttpResponse:
         "chart": samples.chart(midnight),
         "values": samples.BARS,
         "register": 9_007_199_254_740_993,
-        "moments": [now - timedelta(seconds=20), now - timedelta(minutes=5), now - timedelta(hours=3), now - timedelta(days=9)],
+        "moments": [
+            now - timedelta(seconds=20),
+            now - timedelta(minutes=5),
+            now - timedelta(hours=3),
+            now - timedelta(days=9),
+        ],
         "yesterday": midnight - timedelta(days=1),
         "midnight": midnight,
         "week": midnight - timedelta(days=7),

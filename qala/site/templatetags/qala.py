@@ -139,7 +139,10 @@ def when(context: template.Context, value: datetime | None) -> SafeString | str:
         return "–"
     now = context.get("now") or SYSTEM_CLOCK.now()
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), text.moment_text(value), text.when_text(value, now)
+        '<time datetime="{}" title="{}">{}</time>',
+        value.isoformat(),
+        text.moment_text(value),
+        text.when_text(value, now),
     )
 
 
@@ -198,7 +201,7 @@ def pager(
     context: template.Context,
     page: Page[Any] | None = None,
     previous: str = "",
-    next: str = "",  # noqa: A002 - the word that templates say
+    next: str = "",
     shown: object = "",
 ) -> SafeString:
     """Earlier and later of a list: of a ``Page``, or by the addresses of the neighbours (keyset); ``shown`` says where we are."""
@@ -209,14 +212,21 @@ def pager(
         later = param_replace(context, page=page.next_page_number()) if page.has_next() else ""
         if total:
             shown = shown or _("{first}–{last} of {total}").format(
-                first=text.number_text(page.start_index()), last=text.number_text(page.end_index()), total=text.number_text(total)
+                first=text.number_text(page.start_index()),
+                last=text.number_text(page.end_index()),
+                total=text.number_text(total),
             )
     return render("pager", previous=previous, next=later, shown=shown)
 
 
 @register.simple_tag(takes_context=True)
 def sort_header(
-    context: template.Context, key: str, title: object, numeric: bool = False, default: str = "", parameter: str = "sort"
+    context: template.Context,
+    key: str,
+    title: object,
+    numeric: bool = False,
+    default: str = "",
+    parameter: str = "sort",
 ) -> SafeString:
     """A column's head that sorts by a link: ``?sort=key``, pressed again ``?sort=-key``. ``default`` is the list's own order."""
     now = context["request"].GET.get(parameter, default)
@@ -271,14 +281,23 @@ def card(
 ) -> SafeString:
     """``{% card title=… icon_name="gauge" href=… %}…{% endcard %}``: one answer on raised ground."""
     return render(
-        "card", content=content, title=title, icon_name=icon_name, href=href, more=more or _("Open"), kind=kind, level=level
+        "card",
+        content=content,
+        title=title,
+        icon_name=icon_name,
+        href=href,
+        more=more or _("Open"),
+        kind=kind,
+        level=level,
     )
 
 
 @register.simple_block_tag
 def notice(content: SafeString, state: str = "info", title: object = "", role: str = "") -> SafeString:
     """``{% notice "warn" title=… %}…{% endnotice %}``; ``role="status"`` or ``"alert"`` where it appears later."""
-    return render("notice", content=content, state=state, title=title, role=role, state_icon=STATE_ICONS.get(state, "info"))
+    return render(
+        "notice", content=content, state=state, title=title, role=role, state_icon=STATE_ICONS.get(state, "info")
+    )
 
 
 @register.simple_block_tag

@@ -63,14 +63,18 @@ def keep_staged(cursor: Cursor, *, source: str, now: datetime, dry_run: bool = F
                     SELECT series, t, value, min(line) AS line, arg_min(quality, line) AS quality
                     FROM staged ANTI JOIN known USING (series, t, value) GROUP BY series, t, value"""
         )  # fmt: skip
-        fresh, distinct, over = _one(
-            held,
-            "SELECT count(*), count(*), (SELECT count(*) FROM fresh SEMI JOIN known USING (series, t)) FROM fresh",
-        ) if single else _one(
-            held,
-            """SELECT count(*), count(DISTINCT (series, t)),
+        fresh, distinct, over = (
+            _one(
+                held,
+                "SELECT count(*), count(*), (SELECT count(*) FROM fresh SEMI JOIN known USING (series, t)) FROM fresh",
+            )
+            if single
+            else _one(
+                held,
+                """SELECT count(*), count(DISTINCT (series, t)),
                       (SELECT count(*) FROM (SELECT DISTINCT series, t FROM fresh) SEMI JOIN known USING (series, t))
                FROM fresh""",
+            )
         )
         if not dry_run and fresh:
             # the latest received is the current one, also where the clock was set back since
@@ -118,5 +122,5 @@ def _is_single(cursor: Cursor, first: int, last: int, low: datetime, high: datet
 
 def _one(cursor: Cursor, statement: str, parameters: dict[str, object] | None = None) -> tuple[int, ...]:
     row = cursor.execute(statement, parameters or {}).fetchone()
-    assert row is not None  # noqa: S101  (an aggregate always gives a row)
+    assert row is not None
     return tuple(int(value) for value in row)

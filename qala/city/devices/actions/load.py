@@ -298,9 +298,7 @@ class _Run:
                 line += batch.num_rows
                 self._report((line - 1) / total)
 
-    def _matches(
-        self, wanted: Iterable[tuple[str, str | None, str | None]]
-    ) -> list[tuple[int, int, int] | None]:
+    def _matches(self, wanted: Iterable[tuple[str, str | None, str | None]]) -> list[tuple[int, int, int] | None]:
         """The series of known serials and the ratio to its last digit, for ``stage_plain``."""
         asked = list(wanted)
         self.known.update(
@@ -350,9 +348,7 @@ class _Run:
                 self.created.update(make)
                 driver = drivers.driver(self.profile.model)
                 for serial in make:
-                    found[serial] = [
-                        (next(self.invented), one.name, one.unit, one.exponent) for one in driver.property
-                    ]
+                    found[serial] = [(next(self.invented), one.name, one.unit, one.exponent) for one in driver.property]
             else:
                 self._create(make, now)
                 found.update(resolve_series(make, owners=self.owners))
@@ -493,7 +489,7 @@ class _Run:
 
 
 def _finish(run: _Run) -> None:
-    assert run.load is not None  # noqa: S101
+    assert run.load is not None
     now = run.clock.now()
     found = run.summary
     with transaction.atomic():
@@ -513,7 +509,7 @@ def _finish(run: _Run) -> None:
 
 def tell_kept(*, source: str, first: datetime | None, last: datetime | None, now: datetime, **counts: int) -> None:
     """News that readings of a source are in the lake."""
-    assert first is not None and last is not None  # noqa: S101  (something was kept)
+    assert first is not None and last is not None
     payload = {"source": source, "first": first.isoformat(), "last": last.isoformat(), **counts}
     outbox.tell("devices.readings_kept", payload, now=now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,8 +50,8 @@ def register_devices(devices: Sequence[NewDevice], *, who: Who, now: datetime, w
     for owner in {one.owner_id for one in devices}:
         require_for(who, "devices.manage", owner)
     bad = [f"{one.serial!r} is no serial ({SERIAL})" for one in devices if not is_serial(one.serial)]
-    seen: set[str] = set()
-    bad += [f"{one.serial} stands twice in the list" for one in devices if one.serial in seen or seen.add(one.serial)]
+    often = Counter(one.serial for one in devices)
+    bad += [f"{serial} stands {times} times in the list" for serial, times in often.items() if times > 1]
     if bad:
         raise BadInput("Devices can't be registered.", rows=bad)
     rows = [

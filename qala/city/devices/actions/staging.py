@@ -96,7 +96,9 @@ def stage_lines(cursor: Cursor, path: Path, first_line: int, columns: Columns, p
     if again:
         cursor.register("again", pa.concat_tables(again))
         cursor.execute("DELETE FROM cells WHERE line IN (SELECT line FROM again)")
-        cursor.execute(f"INSERT INTO cells (line, content, {names}, broken) SELECT line, content, {names}, broken FROM again")
+        cursor.execute(
+            f"INSERT INTO cells (line, content, {names}, broken) SELECT line, content, {names}, broken FROM again"
+        )
         cursor.unregister("again")
     cursor.execute("DROP TABLE lines")
 
@@ -121,13 +123,15 @@ def _by_csv(rows: Iterable[tuple[int, str]], columns: Columns, profile: Profile)
 def stage_batch(cursor: Cursor, batch: pa.Table, first_line: int, columns: Columns) -> None:
     """The same table ``cells`` from rows of a Parquet file; times and values keep their types."""
     cursor.register("batch", batch)
-    names = batch.schema.names
+    names: list[str] = batch.schema.names
 
     def column(position: int) -> str:
         return '"' + names[position - 1].replace('"', '""') + '"'
 
     picked = ", ".join(
-        f"{column(position)} AS {field}" if field in ("time", "value") else f"CAST({column(position)} AS VARCHAR) AS {field}"
+        f"{column(position)} AS {field}"
+        if field in ("time", "value")
+        else f"CAST({column(position)} AS VARCHAR) AS {field}"
         for field, position in columns.position.items()
     )
     cursor.execute(
@@ -199,14 +203,17 @@ def _time_expression(profile: Profile, kind: str) -> tuple[str, bool]:
         factor = 1_000_000 if profile.time_format == "epoch_s" else 1000
         # beyond these the sum would overflow; such a time is no time
         number = "TRY_CAST(time AS DOUBLE)"
-        return f"CASE WHEN abs({number} * {factor}) < 1e17 THEN make_timestamp(CAST({number} * {factor} AS BIGINT)) END", False
+        return (
+            f"CASE WHEN abs({number} * {factor}) < 1e17 THEN make_timestamp(CAST({number} * {factor} AS BIGINT)) END",
+            False,
+        )
     text = "CAST(time AS VARCHAR)" if kind != TEXT else "time"
     if profile.time_format == "rfc3339":
         # an instant without offset is no instant
         return (
             f"CASE WHEN regexp_full_match({text}, "
-            r"'[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})') "
-            f"THEN CAST(TRY_CAST(replace({text}, 'z', 'Z') AS TIMESTAMPTZ) AS TIMESTAMP) END"
+            r"'[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})') "
+            f"THEN CAST(TRY_CAST(upper({text}) AS TIMESTAMPTZ) AS TIMESTAMP) END"
         ), False
     return f"CAST(try_strptime({text}, {quoted(profile.time_format)}) AS TIMESTAMP)", "%z" not in profile.time_format
 
@@ -217,7 +224,7 @@ def _resolve_local(cursor: Cursor, profile: Profile) -> str:
     Within a repeated hour the passes are told apart by order in the file: a meter's row whose local time does not go on
     from its row before belongs to the second pass, and so do all after it.
     """
-    assert profile.zone is not None  # noqa: S101  (the profile's own check)
+    assert profile.zone is not None
     low, high = cursor.execute(
         "SELECT min(clock), max(clock) FROM timed WHERE clock BETWEEN TIMESTAMP '1900-01-01' AND TIMESTAMP '2200-01-01'"
     ).fetchone() or (None, None)

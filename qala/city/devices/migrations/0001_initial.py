@@ -3,143 +3,232 @@
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
-import qala.kernel.ids
 from django.db import migrations, models
+
+import qala.kernel.ids
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('people', '0001_initial'),
-        ('places', '0001_initial'),
+        ("people", "0001_initial"),
+        ("places", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Device',
+            name="Device",
             fields=[
-                ('id', models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('serial', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('^[A-Za-z0-9_-]{1,64}$')])),
-                ('model', models.CharField(max_length=64)),
-                ('lon', models.FloatField(null=True)),
-                ('lat', models.FloatField(null=True)),
-                ('h3_cell', models.CharField(blank=True, max_length=16)),
-                ('digits', models.PositiveSmallIntegerField(null=True)),
-                ('multiplier', models.DecimalField(decimal_places=6, default=1, max_digits=12)),
-                ('installed_at', models.DateTimeField(null=True)),
-                ('removed_at', models.DateTimeField(null=True)),
-                ('state', models.CharField(default='registered', max_length=10)),
-                ('last_seen_at', models.DateTimeField(null=True)),
-                ('is_demo', models.BooleanField(default=False)),
-                ('district', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='places.place')),
-                ('owner', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='people.organisation')),
-                ('place', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='places.place')),
+                (
+                    "id",
+                    models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "serial",
+                    models.CharField(
+                        max_length=64,
+                        unique=True,
+                        validators=[django.core.validators.RegexValidator("^[A-Za-z0-9_-]{1,64}$")],
+                    ),
+                ),
+                ("model", models.CharField(max_length=64)),
+                ("lon", models.FloatField(null=True)),
+                ("lat", models.FloatField(null=True)),
+                ("h3_cell", models.CharField(blank=True, max_length=16)),
+                ("digits", models.PositiveSmallIntegerField(null=True)),
+                ("multiplier", models.DecimalField(decimal_places=6, default=1, max_digits=12)),
+                ("installed_at", models.DateTimeField(null=True)),
+                ("removed_at", models.DateTimeField(null=True)),
+                ("state", models.CharField(default="registered", max_length=10)),
+                ("last_seen_at", models.DateTimeField(null=True)),
+                ("is_demo", models.BooleanField(default=False)),
+                (
+                    "district",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="places.place"
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="people.organisation",
+                    ),
+                ),
+                (
+                    "place",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="places.place"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Load',
+            name="Load",
             fields=[
-                ('id', models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('file_name', models.CharField(max_length=255)),
-                ('file_bytes', models.BigIntegerField(default=0)),
-                ('file_sha256', models.CharField(blank=True, max_length=64)),
-                ('profile', models.CharField(max_length=64)),
-                ('profile_text', models.JSONField()),
-                ('state', models.CharField(default='running', max_length=8)),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('who_id', models.UUIDField(null=True)),
-                ('who_name', models.CharField(max_length=200)),
-                ('share', models.FloatField(default=0)),
-                ('rows_read', models.BigIntegerField(default=0)),
-                ('rows_new', models.BigIntegerField(default=0)),
-                ('rows_new_version', models.BigIntegerField(default=0)),
-                ('rows_already_there', models.BigIntegerField(default=0)),
-                ('rows_refused', models.BigIntegerField(default=0)),
-                ('refused_by_reason', models.JSONField(default=dict)),
-                ('series_count', models.IntegerField(default=0)),
-                ('devices_created', models.IntegerField(default=0)),
-                ('first_time', models.DateTimeField(null=True)),
-                ('last_time', models.DateTimeField(null=True)),
-                ('error', models.TextField(blank=True)),
-                ('organisation', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='people.organisation')),
+                (
+                    "id",
+                    models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False),
+                ),
+                ("file_name", models.CharField(max_length=255)),
+                ("file_bytes", models.BigIntegerField(default=0)),
+                ("file_sha256", models.CharField(blank=True, max_length=64)),
+                ("profile", models.CharField(max_length=64)),
+                ("profile_text", models.JSONField()),
+                ("state", models.CharField(default="running", max_length=8)),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("who_id", models.UUIDField(null=True)),
+                ("who_name", models.CharField(max_length=200)),
+                ("share", models.FloatField(default=0)),
+                ("rows_read", models.BigIntegerField(default=0)),
+                ("rows_new", models.BigIntegerField(default=0)),
+                ("rows_new_version", models.BigIntegerField(default=0)),
+                ("rows_already_there", models.BigIntegerField(default=0)),
+                ("rows_refused", models.BigIntegerField(default=0)),
+                ("refused_by_reason", models.JSONField(default=dict)),
+                ("series_count", models.IntegerField(default=0)),
+                ("devices_created", models.IntegerField(default=0)),
+                ("first_time", models.DateTimeField(null=True)),
+                ("last_time", models.DateTimeField(null=True)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="people.organisation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Series',
+            name="Series",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('property', models.CharField(max_length=64)),
-                ('kind', models.CharField(max_length=10)),
-                ('unit', models.CharField(max_length=16)),
-                ('exponent', models.SmallIntegerField()),
-                ('device', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='series', to='devices.device')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("property", models.CharField(max_length=64)),
+                ("kind", models.CharField(max_length=10)),
+                ("unit", models.CharField(max_length=16)),
+                ("exponent", models.SmallIntegerField()),
+                (
+                    "device",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="series", to="devices.device"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='device',
-            index=models.Index(fields=['owner', 'serial'], name='device_by_owner'),
+            model_name="device",
+            index=models.Index(fields=["owner", "serial"], name="device_by_owner"),
         ),
         migrations.AddIndex(
-            model_name='device',
-            index=models.Index(fields=['model', 'serial'], name='device_by_model'),
+            model_name="device",
+            index=models.Index(fields=["model", "serial"], name="device_by_model"),
         ),
         migrations.AddIndex(
-            model_name='device',
-            index=models.Index(fields=['district', 'serial'], name='device_by_district'),
+            model_name="device",
+            index=models.Index(fields=["district", "serial"], name="device_by_district"),
         ),
         migrations.AddIndex(
-            model_name='device',
-            index=models.Index(fields=['state', 'serial'], name='device_by_state'),
+            model_name="device",
+            index=models.Index(fields=["state", "serial"], name="device_by_state"),
         ),
         migrations.AddIndex(
-            model_name='device',
-            index=models.Index(fields=['last_seen_at'], name='device_by_last_seen'),
+            model_name="device",
+            index=models.Index(fields=["last_seen_at"], name="device_by_last_seen"),
         ),
         migrations.AddConstraint(
-            model_name='device',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['registered', 'active', 'retired'])), name='device_known_state'),
+            model_name="device",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["registered", "active", "retired"])), name="device_known_state"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='device',
-            constraint=models.CheckConstraint(condition=models.Q(('removed_at__isnull', True), ('installed_at__isnull', True), ('removed_at__gt', models.F('installed_at')), _connector='OR'), name='device_removed_after_installed'),
+            model_name="device",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("removed_at__isnull", True),
+                    ("installed_at__isnull", True),
+                    ("removed_at__gt", models.F("installed_at")),
+                    _connector="OR",
+                ),
+                name="device_removed_after_installed",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='device',
-            constraint=models.CheckConstraint(condition=models.Q(('multiplier__gt', 0)), name='device_multiplier_positive'),
+            model_name="device",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("multiplier__gt", 0)), name="device_multiplier_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='device',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lat__isnull', True), ('lon__isnull', True)), models.Q(('lat__gte', -90), ('lat__lte', 90), ('lon__gte', -180), ('lon__lte', 180)), _connector='OR'), name='device_on_earth'),
+            model_name="device",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lat__isnull", True), ("lon__isnull", True)),
+                    models.Q(("lat__gte", -90), ("lat__lte", 90), ("lon__gte", -180), ("lon__lte", 180)),
+                    _connector="OR",
+                ),
+                name="device_on_earth",
+            ),
         ),
         migrations.AddIndex(
-            model_name='load',
-            index=models.Index(fields=['-started_at'], name='load_by_start'),
+            model_name="load",
+            index=models.Index(fields=["-started_at"], name="load_by_start"),
         ),
         migrations.AddConstraint(
-            model_name='load',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['running', 'done', 'failed'])), name='load_known_state'),
+            model_name="load",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["running", "done", "failed"])), name="load_known_state"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='load',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'done'), _negated=True), ('rows_read', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('rows_new'), '+', models.F('rows_new_version')), '+', models.F('rows_already_there')), '+', models.F('rows_refused'))), _connector='OR'), name='load_balances'),
+            model_name="load",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "done"), _negated=True),
+                    (
+                        "rows_read",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("rows_new"), "+", models.F("rows_new_version")
+                                ),
+                                "+",
+                                models.F("rows_already_there"),
+                            ),
+                            "+",
+                            models.F("rows_refused"),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="load_balances",
+            ),
         ),
         migrations.AddIndex(
-            model_name='series',
-            index=models.Index(fields=['property'], name='series_by_property'),
+            model_name="series",
+            index=models.Index(fields=["property"], name="series_by_property"),
         ),
         migrations.AddConstraint(
-            model_name='series',
-            constraint=models.UniqueConstraint(fields=('device', 'property'), name='series_once'),
+            model_name="series",
+            constraint=models.UniqueConstraint(fields=("device", "property"), name="series_once"),
         ),
         migrations.AddConstraint(
-            model_name='series',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['register', 'interval', 'instant'])), name='series_known_kind'),
+            model_name="series",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["register", "interval", "instant"])), name="series_known_kind"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='series',
-            constraint=models.CheckConstraint(condition=models.Q(('exponent__gte', -9), ('exponent__lte', 9)), name='series_exponent'),
+            model_name="series",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("exponent__gte", -9), ("exponent__lte", 9)), name="series_exponent"
+            ),
         ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -66,7 +67,7 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
     series = store.series_of(device)
     driver = drivers.drivers().get(device.model)
     period = asked_period(request, series)
-    readings = [
+    readings: list[dict[str, Any]] = [
         {
             "series": one, "at": at, "value": value, "quality": quality, "version": version, "received_at": received,
             "source": source, "load": source.removeprefix("load:") if source.startswith("load:") else "",

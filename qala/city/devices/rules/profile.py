@@ -87,7 +87,11 @@ class Profile(BaseModel):
             raise ValueError("unknown = 'create' needs a model for the created devices")
         if self.unit is None and self.columns.unit is None:
             raise ValueError("name the unit of the values (unit = 'L') or the column that holds it")
-        if self.time_format not in ("rfc3339", "epoch_s", "epoch_ms") and "%z" not in self.time_format and not self.zone:
+        if (
+            self.time_format not in ("rfc3339", "epoch_s", "epoch_ms")
+            and "%z" not in self.time_format
+            and not self.zone
+        ):
             raise ValueError("times without an offset need a zone")
         if self.not_before.tzinfo is None:
             raise ValueError("not_before needs an offset, e.g. 2000-01-01T00:00:00Z")

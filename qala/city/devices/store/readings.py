@@ -152,19 +152,19 @@ def decimal_sql(exponents: Sequence[int], value: str = "value", exponent: str = 
 
 def register_series(cursor: Cursor, series: Sequence[SeriesRow]) -> None:
     """The series as a table ``named(series, serial, property, unit, exponent)`` of the cursor."""
-    columns = list(zip(*series, strict=True)) or [[], [], [], [], []]
+    columns = list(zip(*series, strict=True)) or [()] * 5
     kinds = (pa.int32(), pa.string(), pa.string(), pa.string(), pa.int32())
     names = ("series", "serial", "property", "unit", "exponent")
-    cursor.register(
-        "named", pa.table({n: pa.array(c, k) for n, c, k in zip(names, columns, kinds, strict=True)})
-    )
+    cursor.register("named", pa.table({n: pa.array(c, k) for n, c, k in zip(names, columns, kinds, strict=True)}))
 
 
 RFC3339 = "strftime({column}, '%Y-%m-%dT%H:%M:%S') || CASE WHEN {column} = date_trunc('second', {column}) THEN 'Z' " \
     "ELSE strftime({column}, '.%f') || 'Z' END"  # fmt: skip
 
 
-def copy_out(cursor: Cursor, sql: str, parameters: dict[str, object], path: Path, form: Literal["csv", "parquet"]) -> int:
+def copy_out(
+    cursor: Cursor, sql: str, parameters: dict[str, object], path: Path, form: Literal["csv", "parquet"]
+) -> int:
     """Write a query's rows to a file, whole or not at all; returns how many."""
     part = path.with_name(path.name + ".part")
     options = "FORMAT csv, HEADER" if form == "csv" else "FORMAT parquet, COMPRESSION zstd"

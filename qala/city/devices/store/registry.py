@@ -147,21 +147,23 @@ def resolve_series(
         rows = Series.objects.filter(device__serial__in=serials[start : start + 5000])
         if owners is not None:
             rows = rows.filter(device__owner__in=owners)
-        for serial, *series in rows.values_list("device__serial", "pk", "property", "unit", "exponent"):
-            found.setdefault(serial, []).append((series[0], series[1], series[2], series[3]))
+        columns = ("device__serial", "pk", "property", "unit", "exponent")
+        for serial, number, name, unit, exponent in rows.values_list(*columns):
+            found.setdefault(serial, []).append((number, name, unit, exponent))
     return found
 
 
 def points_in(who: Who, *, limit: int = 50_000) -> list[tuple[str, str, datetime | None, float, float]]:
     """(serial, state, last seen, lon, lat) of the devices that have coordinates."""
     found = visible_to(who).filter(lon__isnull=False).order_by("serial")
-    return list(found.values_list("serial", "state", "last_seen_at", "lon", "lat")[:limit])
+    rows = found.values_list("serial", "state", "last_seen_at", "lon", "lat")[:limit]
+    return [(serial, state, seen, lon, lat) for serial, state, seen, lon, lat in rows if lon is not None and lat is not None]
 
 
 def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:
     """How many devices there are, by state, and how many of them were silent at ``now``."""
     rows = visible_to(who).values("state").annotate(n=Count("id"))
-    counts = {state: 0 for state in (Device.REGISTERED, Device.ACTIVE, Device.RETIRED)}
+    counts = dict.fromkeys((Device.REGISTERED, Device.ACTIVE, Device.RETIRED), 0)
     counts.update({row["state"]: row["n"] for row in rows})
     counts["silent"] = _narrowed(visible_to(who), DeviceFilter(silent_at=now)).count()
     return counts

@@ -10,78 +10,174 @@ import qala.kernel.ids
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Role',
+            name="Role",
             fields=[
-                ('key', models.SlugField(primary_key=True, serialize=False)),
-                ('title_kk', models.CharField(max_length=100)),
-                ('title_ru', models.CharField(max_length=100)),
-                ('title_en', models.CharField(max_length=100)),
-                ('permissions', models.JSONField(default=list)),
-                ('offered', models.JSONField(default=list)),
+                ("key", models.SlugField(primary_key=True, serialize=False)),
+                ("title_kk", models.CharField(max_length=100)),
+                ("title_ru", models.CharField(max_length=100)),
+                ("title_en", models.CharField(max_length=100)),
+                ("permissions", models.JSONField(default=list)),
+                ("offered", models.JSONField(default=list)),
             ],
             options={
-                'verbose_name': 'role',
-                'verbose_name_plural': 'roles',
+                "verbose_name": "role",
+                "verbose_name_plural": "roles",
             },
         ),
         migrations.CreateModel(
-            name='Person',
+            name="Person",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('id', models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('email', models.EmailField(max_length=254, unique=True, verbose_name='e-mail')),
-                ('name', models.CharField(max_length=200, verbose_name='name')),
-                ('language', models.CharField(blank=True, choices=[('kk', 'kk'), ('ru', 'ru'), ('en', 'en')], max_length=2, verbose_name='language')),
-                ('is_active', models.BooleanField(default=True)),
-                ('is_demo', models.BooleanField(default=False)),
-                ('joined_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "id",
+                    models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False),
+                ),
+                ("email", models.EmailField(max_length=254, unique=True, verbose_name="e-mail")),
+                ("name", models.CharField(max_length=200, verbose_name="name")),
+                (
+                    "language",
+                    models.CharField(
+                        blank=True,
+                        choices=[("kk", "kk"), ("ru", "ru"), ("en", "en")],
+                        max_length=2,
+                        verbose_name="language",
+                    ),
+                ),
+                ("is_active", models.BooleanField(default=True)),
+                ("is_demo", models.BooleanField(default=False)),
+                ("joined_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'verbose_name': 'person',
-                'verbose_name_plural': 'persons',
-                'constraints': [models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower('email'))), name='person_email_is_lower_case'), models.CheckConstraint(condition=models.Q(('language__in', ['', 'kk', 'ru', 'en'])), name='person_known_language')],
+                "verbose_name": "person",
+                "verbose_name_plural": "persons",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("email", django.db.models.functions.text.Lower("email"))),
+                        name="person_email_is_lower_case",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("language__in", ["", "kk", "ru", "en"])), name="person_known_language"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Organisation',
+            name="Organisation",
             fields=[
-                ('id', models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('code', models.SlugField(unique=True)),
-                ('kind', models.CharField(choices=[('department', 'department'), ('utility', 'utility'), ('contractor', 'contractor'), ('university', 'university'), ('company', 'company'), ('district_office', 'district office')], max_length=20)),
-                ('name_kk', models.CharField(blank=True, max_length=200)),
-                ('name_ru', models.CharField(blank=True, max_length=200)),
-                ('name_en', models.CharField(blank=True, max_length=200)),
-                ('is_demo', models.BooleanField(default=False)),
+                (
+                    "id",
+                    models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False),
+                ),
+                ("code", models.SlugField(unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("department", "department"),
+                            ("utility", "utility"),
+                            ("contractor", "contractor"),
+                            ("university", "university"),
+                            ("company", "company"),
+                            ("district_office", "district office"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("name_kk", models.CharField(blank=True, max_length=200)),
+                ("name_ru", models.CharField(blank=True, max_length=200)),
+                ("name_en", models.CharField(blank=True, max_length=200)),
+                ("is_demo", models.BooleanField(default=False)),
             ],
             options={
-                'verbose_name': 'organisation',
-                'verbose_name_plural': 'organisations',
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['department', 'utility', 'contractor', 'university', 'company', 'district_office'])), name='organisation_known_kind'), models.CheckConstraint(condition=models.Q(('name_en', ''), ('name_kk', ''), ('name_ru', ''), _negated=True), name='organisation_has_a_name')],
+                "verbose_name": "organisation",
+                "verbose_name_plural": "organisations",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                ["department", "utility", "contractor", "university", "company", "district_office"],
+                            )
+                        ),
+                        name="organisation_known_kind",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("name_en", ""), ("name_kk", ""), ("name_ru", ""), _negated=True),
+                        name="organisation_has_a_name",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('valid_from', models.DateTimeField()),
-                ('valid_to', models.DateTimeField(blank=True, null=True)),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
-                ('organisation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to='people.organisation')),
-                ('role', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to='people.role')),
+                (
+                    "id",
+                    models.UUIDField(default=qala.kernel.ids.new_id, editable=False, primary_key=True, serialize=False),
+                ),
+                ("valid_from", models.DateTimeField()),
+                ("valid_to", models.DateTimeField(blank=True, null=True)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "organisation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to="people.organisation",
+                    ),
+                ),
+                (
+                    "role",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="memberships", to="people.role"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'membership',
-                'verbose_name_plural': 'memberships',
-                'constraints': [models.CheckConstraint(condition=models.Q(('valid_to__isnull', True), ('valid_to__gt', models.F('valid_from')), _connector='OR'), name='membership_ends_after_its_start'), models.UniqueConstraint(condition=models.Q(('valid_to__isnull', True)), fields=('person', 'role', 'organisation'), name='membership_once_open_in_an_organisation'), models.UniqueConstraint(condition=models.Q(('organisation__isnull', True), ('valid_to__isnull', True)), fields=('person', 'role'), name='membership_once_open_in_the_city'), models.CheckConstraint(condition=models.Q(models.Q(('role', 'administrator'), _negated=True), ('organisation__isnull', True), _connector='OR'), name='membership_administrator_of_the_city')],
+                "verbose_name": "membership",
+                "verbose_name_plural": "memberships",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("valid_to__isnull", True), ("valid_to__gt", models.F("valid_from")), _connector="OR"
+                        ),
+                        name="membership_ends_after_its_start",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("valid_to__isnull", True)),
+                        fields=("person", "role", "organisation"),
+                        name="membership_once_open_in_an_organisation",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("organisation__isnull", True), ("valid_to__isnull", True)),
+                        fields=("person", "role"),
+                        name="membership_once_open_in_the_city",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("role", "administrator"), _negated=True),
+                            ("organisation__isnull", True),
+                            _connector="OR",
+                        ),
+                        name="membership_administrator_of_the_city",
+                    ),
+                ],
             },
         ),
     ]

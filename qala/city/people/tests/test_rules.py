@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qala.kernel.languages import pick_text
 from qala.city.people import rules
 from qala.kernel.access import EVERYTHING, Scope, Who, system
+from qala.kernel.languages import pick_text
 
 WATER, POWER = UUID(int=1), UUID(int=2)
 

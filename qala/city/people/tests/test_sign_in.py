@@ -51,18 +51,18 @@ def demo_people() -> list[dict[str, str]]:
     return demo.load(who=US, now=NOW, progress=Progress("demo"))
 
 
-def sign_in(browser: Client, email: str = EMAIL, password: str = PASSWORD, **meta: str) -> Any:
+def sign_in(browser: Any, email: str = EMAIL, password: str = PASSWORD, **meta: Any) -> Any:
     data = {"login": email, "password": password, "next": "/accounts/logout/"}
     return browser.post(reverse("account_login"), data, **meta)
 
 
-def is_signed_in(browser: Client, **meta: str) -> bool:
+def is_signed_in(browser: Any, **meta: Any) -> bool:
     """The page to sign out is shown to the signed-in alone; others are sent away."""
     return bool(browser.get(reverse("account_logout"), **meta).status_code == 200)
 
 
-def code_from_mail(browser: Client, email: str = EMAIL, **meta: str) -> str:
-    answer = browser.post(reverse("account_request_login_code"), {"email": email}, **meta)
+def code_from_mail(browser: Any, email: str = EMAIL, **meta: Any) -> str:
+    answer: Any = browser.post(reverse("account_request_login_code"), {"email": email}, **meta)
     assert answer.status_code == 302
     assert answer.url == reverse("account_confirm_login_code")
     found = re.search(r"^\s*([A-Z0-9-]{6,})\s*$", str(mail.outbox[-1].body), re.MULTILINE)
@@ -70,14 +70,14 @@ def code_from_mail(browser: Client, email: str = EMAIL, **meta: str) -> str:
     return found[1]
 
 
-def enter(browser: Client, code: str, **meta: str) -> Any:
+def enter(browser: Any, code: str, **meta: Any) -> Any:
     return browser.post(reverse("account_confirm_login_code"), {"code": code, "next": "/accounts/logout/"}, **meta)
 
 
 # by password
 
 
-def test_by_password(browser: Client, aigerim: Person) -> None:
+def test_by_password(browser: Any, aigerim: Person) -> None:
     assert not is_signed_in(browser)
     answer = sign_in(browser, " Aigerim@City.Test ")
     assert (answer.status_code, answer.url) == (302, "/accounts/logout/")
@@ -89,7 +89,7 @@ def test_by_password(browser: Client, aigerim: Person) -> None:
     assert not is_signed_in(browser)
 
 
-def test_the_wrong_password_says_the_same_as_an_unknown_address(browser: Client, aigerim: Person) -> None:
+def test_the_wrong_password_says_the_same_as_an_unknown_address(browser: Any, aigerim: Person) -> None:
     wrong, unknown = sign_in(browser, password="another lake 18"), sign_in(browser, "nobody@city.test")
     for answer in (wrong, unknown):
         assert answer.status_code == 200
@@ -97,14 +97,14 @@ def test_the_wrong_password_says_the_same_as_an_unknown_address(browser: Client,
     assert not is_signed_in(browser)
 
 
-def test_a_person_without_a_password_cannot_guess_one(browser: Client) -> None:
+def test_a_person_without_a_password_cannot_guess_one(browser: Any) -> None:
     actions.create_person(who=US, now=NOW, email=EMAIL, name="By code")
     for password in ("!", "", "None"):
         sign_in(browser, password=password)
         assert not is_signed_in(browser)
 
 
-def test_attempts_are_limited_for_one_address(browser: Client, aigerim: Person) -> None:
+def test_attempts_are_limited_for_one_address(browser: Any, aigerim: Person) -> None:
     for _attempt in range(5):
         sign_in(browser, password="another lake 18")
     answer = sign_in(browser)
@@ -112,7 +112,7 @@ def test_attempts_are_limited_for_one_address(browser: Client, aigerim: Person) 
     assert not is_signed_in(browser)
 
 
-def test_a_link_to_elsewhere_is_not_followed(browser: Client, aigerim: Person) -> None:
+def test_a_link_to_elsewhere_is_not_followed(browser: Any, aigerim: Person) -> None:
     data = {"login": EMAIL, "password": PASSWORD, "next": "https://elsewhere.test/"}
     assert "elsewhere" not in browser.post(reverse("account_login"), data).url
 
@@ -126,7 +126,7 @@ def test_the_form_wants_its_token(aigerim: Person) -> None:
 # by code
 
 
-def test_by_code(browser: Client, aigerim: Person) -> None:
+def test_by_code(browser: Any, aigerim: Person) -> None:
     code = code_from_mail(browser)
     assert mail.outbox[-1].to == [EMAIL]
     assert "one-time code" in str(mail.outbox[-1].body)
@@ -136,7 +136,7 @@ def test_by_code(browser: Client, aigerim: Person) -> None:
     assert is_signed_in(browser)
 
 
-def test_a_code_counts_in_the_browser_that_asked_for_it_and_once(browser: Client, aigerim: Person) -> None:
+def test_a_code_counts_in_the_browser_that_asked_for_it_and_once(browser: Any, aigerim: Person) -> None:
     code = code_from_mail(browser)
     other = Client()
     enter(other, code)
@@ -147,7 +147,7 @@ def test_a_code_counts_in_the_browser_that_asked_for_it_and_once(browser: Client
     assert not is_signed_in(browser)
 
 
-def test_wrong_codes_end_the_attempt(browser: Client, aigerim: Person) -> None:
+def test_wrong_codes_end_the_attempt(browser: Any, aigerim: Person) -> None:
     code = code_from_mail(browser)
     first = enter(browser, "WRONG-ONE")
     assert first.context["form"].errors["code"] == ["This code is not right."]
@@ -158,7 +158,7 @@ def test_wrong_codes_end_the_attempt(browser: Client, aigerim: Person) -> None:
     assert not is_signed_in(browser)
 
 
-def test_an_unknown_address_looks_the_same_and_tells_its_owner(browser: Client) -> None:
+def test_an_unknown_address_looks_the_same_and_tells_its_owner(browser: Any) -> None:
     answer = browser.post(reverse("account_request_login_code"), {"email": "nobody@city.test"})
     assert (answer.status_code, answer.url) == (302, reverse("account_confirm_login_code"))
     assert mail.outbox[-1].to == ["nobody@city.test"]
@@ -168,7 +168,7 @@ def test_an_unknown_address_looks_the_same_and_tells_its_owner(browser: Client) 
     assert browser.post(reverse("account_logout"), {"next": reverse("account_login")}).url == reverse("account_login")
 
 
-def test_codes_are_limited_for_one_address(browser: Client, aigerim: Person) -> None:
+def test_codes_are_limited_for_one_address(browser: Any, aigerim: Person) -> None:
     for _attempt in range(3):
         code_from_mail(Client(headers={"accept-language": "en"}))
     answer = browser.post(reverse("account_request_login_code"), {"email": EMAIL})
@@ -179,7 +179,7 @@ def test_codes_are_limited_for_one_address(browser: Client, aigerim: Person) -> 
 # closed accounts
 
 
-def test_a_closed_account_is_refused_and_its_sessions_end(browser: Client, aigerim: Person) -> None:
+def test_a_closed_account_is_refused_and_its_sessions_end(browser: Any, aigerim: Person) -> None:
     sign_in(browser)
     assert is_signed_in(browser)
     Person.objects.filter(pk=aigerim.pk).update(is_active=False)
@@ -193,7 +193,7 @@ def test_a_closed_account_is_refused_and_its_sessions_end(browser: Client, aiger
     assert "no account" in str(mail.outbox[-1].body)
 
 
-def test_an_account_closed_between_code_and_entry_is_refused(browser: Client, aigerim: Person) -> None:
+def test_an_account_closed_between_code_and_entry_is_refused(browser: Any, aigerim: Person) -> None:
     code = code_from_mail(browser)
     Person.objects.filter(pk=aigerim.pk).update(is_active=False)
     enter(browser, code)
@@ -203,7 +203,7 @@ def test_an_account_closed_between_code_and_entry_is_refused(browser: Client, ai
 # demo accounts
 
 
-def test_every_demo_account_signs_in_from_this_machine(browser: Client, demo_people: list[dict[str, str]]) -> None:
+def test_every_demo_account_signs_in_from_this_machine(browser: Any, demo_people: list[dict[str, str]]) -> None:
     for account in demo_people:
         sign_in(browser, account["email"], account["password"])
         assert is_signed_in(browser)
@@ -212,7 +212,7 @@ def test_every_demo_account_signs_in_from_this_machine(browser: Client, demo_peo
 
 @pytest.mark.parametrize("meta", [AFAR, PROXIED, {"HTTP_FORWARDED": "for=127.0.0.1"}, {"REMOTE_ADDR": ""}])
 def test_a_demo_account_is_refused_from_elsewhere(
-    meta: dict[str, str], browser: Client, demo_people: list[dict[str, str]]
+    meta: dict[str, str], browser: Any, demo_people: list[dict[str, str]]
 ) -> None:
     email = demo_people[0]["email"]
     if meta.get("REMOTE_ADDR") != "":  # allauth cannot limit attempts without an address and refuses by itself
@@ -227,7 +227,7 @@ def test_a_demo_account_is_refused_from_elsewhere(
 
 @pytest.mark.parametrize("meta", [AFAR, PROXIED])
 def test_a_demo_account_is_refused_from_elsewhere_by_code(
-    meta: dict[str, str], browser: Client, demo_people: list[dict[str, str]]
+    meta: dict[str, str], browser: Any, demo_people: list[dict[str, str]]
 ) -> None:
     code = code_from_mail(browser, demo_people[0]["email"], **meta)
     assert enter(browser, code, **meta).url == reverse("account_login")
@@ -237,14 +237,14 @@ def test_a_demo_account_is_refused_from_elsewhere_by_code(
 
 @pytest.mark.parametrize("meta", [AFAR, PROXIED])
 def test_a_demo_session_is_nobody_from_elsewhere(
-    meta: dict[str, str], browser: Client, demo_people: list[dict[str, str]]
+    meta: dict[str, str], browser: Any, demo_people: list[dict[str, str]]
 ) -> None:
     sign_in(browser, demo_people[0]["email"], demo.PASSWORD)
     assert is_signed_in(browser)
     assert not is_signed_in(browser, **meta)
 
 
-def test_real_accounts_sign_in_from_anywhere(browser: Client, aigerim: Person) -> None:
+def test_real_accounts_sign_in_from_anywhere(browser: Any, aigerim: Person) -> None:
     for meta in (AFAR, PROXIED):
         sign_in(browser, **meta)
         assert is_signed_in(browser, **meta)
@@ -261,19 +261,19 @@ def test_the_sign_in_page_of_a_demo_names_the_demos_accounts() -> None:
 # language, sign-up, a new password
 
 
-def test_the_chosen_language_comes_along(browser: Client, aigerim: Person) -> None:
+def test_the_chosen_language_comes_along(browser: Any, aigerim: Person) -> None:
     actions.set_language(who=US, now=NOW, person=aigerim, language="ru")
     assert sign_in(browser).cookies[settings.LANGUAGE_COOKIE_NAME].value == "ru"
 
 
-def test_nobody_signs_up_alone(browser: Client) -> None:
+def test_nobody_signs_up_alone(browser: Any) -> None:
     data = {"email": "new@city.test", "password1": PASSWORD}
     for answer in (browser.get(reverse("account_signup")), browser.post(reverse("account_signup"), data)):
         assert b"Ask an administrator" in answer.content
     assert not Person.objects.exists()
 
 
-def link_from_mail(browser: Client) -> str:
+def link_from_mail(browser: Any) -> str:
     answer = browser.post(reverse("account_reset_password"), {"email": EMAIL})
     assert answer.url == reverse("account_reset_password_done")
     found = re.search(r"https?://\S+", str(mail.outbox[-1].body))
@@ -281,7 +281,7 @@ def link_from_mail(browser: Client) -> str:
     return found[0]
 
 
-def test_a_new_password_by_mail(browser: Client, aigerim: Person) -> None:
+def test_a_new_password_by_mail(browser: Any, aigerim: Person) -> None:
     elsewhere = Client()
     sign_in(elsewhere)
     link = link_from_mail(browser)
@@ -312,7 +312,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_pages_are_ours_and_hold_no_script_or_style(name: str, browser: Client, aigerim: Person) -> None:
+def test_pages_are_ours_and_hold_no_script_or_style(name: str, browser: Any, aigerim: Person) -> None:
     if name == "account_logout":
         sign_in(browser)
     if name == "account_confirm_login_code":
@@ -330,7 +330,7 @@ def test_pages_are_ours_and_hold_no_script_or_style(name: str, browser: Client, 
         assert f'for="{field_id}"' in text
 
 
-def test_who_sends_too_often_is_told_so(browser: Client) -> None:
+def test_who_sends_too_often_is_told_so(browser: Any) -> None:
     for _attempt in range(30):
         assert browser.post(reverse("account_login")).status_code == 200
     answer = browser.post(reverse("account_login"))
@@ -338,7 +338,7 @@ def test_who_sends_too_often_is_told_so(browser: Client) -> None:
     assert b"Too many attempts" in answer.content
 
 
-def test_a_dead_link_says_so(browser: Client) -> None:
+def test_a_dead_link_says_so(browser: Any) -> None:
     answer = browser.get("/accounts/password/reset/key/abc-def/")
     assert b"not valid any more" in answer.content
 
@@ -354,4 +354,5 @@ def test_pages_of_allauth_that_make_no_sense_yet_are_not_there(name: str) -> Non
     [path.relative_to(DEMO_PAGE.parents[1]).as_posix() for path in DEMO_PAGE.parents[1].rglob("*.*")],
 )
 def test_every_template_reads(name: str) -> None:
-    assert str(get_template(name).origin.name).startswith(str(DEMO_PAGE.parents[1]))
+    template: Any = get_template(name)
+    assert str(template.origin.name).startswith(str(DEMO_PAGE.parents[1]))

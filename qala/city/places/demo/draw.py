@@ -206,9 +206,8 @@ def streets(built: BaseGeometry, rng: np.random.Generator) -> list[BaseGeometry]
             across = shapely.LineString([(-2, offset + shift), (38, offset + shift + tilt)])
             along = shapely.LineString([(offset + shift + tilt, 0), (offset + shift, 42)])
             for line in (across, along):
-                for part in shapely.get_parts(shapely.intersection(line, shapely.intersection(inside, built))):
-                    if part.length > 2 * spacing:
-                        lines.append(_trimmed(part, rng.uniform(0, 0.9, 2)))
+                parts = shapely.get_parts(shapely.intersection(line, shapely.intersection(inside, built)))
+                lines += [_trimmed(part, rng.uniform(0, 0.9, 2)) for part in parts if part.length > 2 * spacing]
     ring = [
         (5.6, 24.2), (6.8, 28.4), (10.0, 31.0), (14.4, 31.6), (18.6, 30.2), (20.4, 26.2), (19.8, 21.4), (17.4, 18.2),
         (13.6, 17.4), (10.2, 17.6), (7.0, 19.8), (5.6, 24.2),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import shapely
 
-from qala.kernel.languages import pick_text
 from qala.city.places import rules
+from qala.kernel.languages import pick_text
 
 ALMATY = (76.95, 43.25)
 

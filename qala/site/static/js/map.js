@@ -11,13 +11,13 @@
  *              .value  number for the colour of an area       .text   its value in words (else the number and the unit)
  *              .state  ok | warn | bad | info | mute          .word   the state in words
  *              .url    the thing's own page                   .facts  [[title, text], …] shown when it is picked
- *              .kind   of ground lines: "river", else a street
+ *              .kind   of ground lines: "river" or "water", else a street
  * and of the collection (all optional)
  *   unit, title, period    for the legend: what the colours mean, in which unit, of which time
  *   states                 {"bad": "silent", …}: words of the states; order of the legend
  *   attribution            shown on the map
  *
- * The address bar holds theme, pick and place (zoom/latitude/longitude), so a view can be sent to somebody.
+ * The address bar holds theme ("ground" for none), pick and place (zoom/latitude/longitude), so a view can be sent to somebody.
  */
 import * as maplibre from "../vendor/maplibre/maplibre-gl.mjs";
 import { announce, colour, count, el, icon, number, say, unit, withUnit, words } from "./format.js";
@@ -179,8 +179,8 @@ function style() {
     { id: "areas", type: "fill", source: "areas", paint: { "fill-color": tones.card, "fill-opacity": over } },
     { id: "theme-areas", type: "fill", source: "themeAreas", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": fill, "fill-opacity": config.tiles ? 0.7 : 1 } },
     { id: "theme-none", type: "fill", source: "themeAreas", filter: ["all", ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], ["!=", ["typeof", ["get", "value"]], "number"]], paint: { "fill-pattern": "hatch", "fill-opacity": 0.7 } },
-    { id: "streets", type: "line", source: "lines", filter: ["!=", ["get", "kind"], "river"], layout: line, paint: { "line-color": tones.line, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 0.5, 14, 3] } },
-    { id: "rivers", type: "line", source: "lines", filter: ["==", ["get", "kind"], "river"], layout: line, paint: { "line-color": tones.sky, "line-opacity": 0.45, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 14, 4] } },
+    { id: "streets", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["river", "water"], false, true], layout: line, paint: { "line-color": tones.line, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 0.5, 14, 3] } },
+    { id: "rivers", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["river", "water"], true, false], layout: line, paint: { "line-color": tones.sky, "line-opacity": 0.45, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 14, 4] } },
     { id: "borders", type: "line", source: "areas", layout: line, paint: { "line-color": tones.control, "line-width": 1.2 } },
     { id: "theme-lines", type: "line", source: "themeAreas", filter: ["match", ["geometry-type"], ["LineString", "MultiLineString"], true, false], layout: line, paint: { "line-color": fill, "line-width": 4 } },
     { id: "picked-fill", type: "fill", source: "picked", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": tones.brand, "fill-opacity": 0.12 } },
@@ -440,7 +440,7 @@ function pick(id, { fly = false, scroll = false } = {}) {
   if (map) {
     map.getSource("picked")?.setData(pickedShape());
     if (feature && fly) {
-      if (isPoint(feature)) map.easeTo({ center: feature.geometry.coordinates, zoom: Math.max(map.getZoom(), 15) });
+      if (isPoint(feature)) map.easeTo({ center: feature.geometry.coordinates, zoom: Math.max(map.getZoom(), 16) });
       else map.fitBounds(bounds([feature]), { padding: 48, maxZoom: 14 });
     }
   }
@@ -458,7 +458,7 @@ function remember(name, value) {
 async function choose(key, { keepPick = false } = {}) {
   const theme = config.themes.find((one) => one.key === key) ?? null;
   state.theme = theme;
-  remember("theme", theme ? theme.key : null);
+  remember("theme", theme ? theme.key : "ground");
   for (const input of $("map-themes").querySelectorAll("input")) input.checked = input.value === (theme?.key ?? "");
   try {
     state.data = theme ? await ask(theme.url) : null;
@@ -498,7 +498,7 @@ async function begin() {
   const found = answers.filter((answer) => answer.status === "fulfilled").map((answer) => answer.value);
   state.ground = { ...EMPTY, features: found.flatMap((one) => one.features), attribution: found.map((one) => one.attribution).filter(Boolean).join(" · ") };
   state.pick = state.address.get("pick");
-  const asked = state.address.get("theme") ?? (state.address.has("pick") ? "" : config.themes[0]?.key ?? "");
+  const asked = state.address.get("theme") ?? config.themes[0]?.key ?? "ground";
   await choose(asked, { keepPick: true });
   try {
     start();
