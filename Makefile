@@ -77,7 +77,7 @@ translations: install
 	$(PY) tools/messages.py check
 
 bench: install
-	for script in $$(grep -l '__main__' benchmarks/*.py); do $(PY) $$script --scale $(SCALE) $(CHECK); done
+	$(PY) benchmarks/report.py --scale $(SCALE) $(CHECK)
 
 lock: install
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \

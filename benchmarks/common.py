@@ -99,7 +99,9 @@ def arguments(description: str, *extra: tuple[str, dict[str, Any]]) -> argparse.
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     parser.add_argument("--check", action="store_true", help="look at answers only; say nothing of speed")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="folder for data and databases; a temporary one by default")
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="folder for data and databases; a temporary one by default"
+    )
     for name, options in extra:
         parser.add_argument(name, **options)
     return parser.parse_args()
@@ -128,7 +130,12 @@ def machine() -> dict[str, Any]:
         memory = int(Path("/proc/meminfo").read_text().split()[1]) / (1 << 20)
     except (OSError, IndexError, ValueError):
         memory = 0.0
-    return {"cores": os.cpu_count(), "memory_gib": round(memory, 1), "cpu": model, "system": platform.platform(aliased=True)}
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "cpu": model,
+        "system": platform.platform(aliased=True),
+    }
 
 
 def percentile(values: Sequence[float], share: float) -> float:

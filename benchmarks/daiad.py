@@ -57,7 +57,8 @@ def telescopes() -> tuple[int, int]:
         hours = 0
         for series, first, last, covered, used, count in spans:
             rows = cursor.execute(
-                """SELECT epoch_us(t), arg_max(value, received_at) FROM lake.readings WHERE series = ? GROUP BY t ORDER BY t""", [series]
+                """SELECT epoch_us(t), arg_max(value, received_at) FROM lake.readings WHERE series = ? GROUP BY t ORDER BY t""",
+                [series],
             ).fetchall()
             moved = register_at(rows, last) - register_at(rows, first)
             assert covered == last - first, f"series {series}: hours are missing or overlap"
@@ -76,7 +77,9 @@ def register_at(rows: list[tuple[int, int]], at: int) -> int:
 
 
 def main() -> None:
-    given = arguments(__doc__ or "", ("--scale", {"type": float, "default": 1.0, "help": "has no part here: the file is what it is"}))
+    given = arguments(
+        __doc__ or "", ("--scale", {"type": float, "default": 1.0, "help": "has no part here: the file is what it is"})
+    )
     found = Results("daiad", given)
     path = daiad_file()
     if path is None:
@@ -88,14 +91,29 @@ def main() -> None:
         city = folder / "daiad"
         first, told = timed(lambda: load(path, city))
         assert told["read"] == ROWS, told
-        found.add("load of the DAIAD file with all that follows from it", first, "s", floor=floors[0], note=f"whole command, {told['new']:,} new, {told['refused']:,} refused")
+        found.add(
+            "load of the DAIAD file with all that follows from it",
+            first,
+            "s",
+            floor=floors[0],
+            note=f"whole command, {told['new']:,} new, {told['refused']:,} refused",
+        )
         again, second = timed(lambda: load(path, city))
         assert second["new"] == 0 and second["new_versions"] == 0, second
-        found.add("loaded again", again, "s", floor=floors[1], note=f"whole command, {second['already_there']:,} there already, nothing added")
+        found.add(
+            "loaded again",
+            again,
+            "s",
+            floor=floors[1],
+            note=f"whole command, {second['already_there']:,} there already, nothing added",
+        )
         open_city(city)
         meters, hours = telescopes()
         found.add(
-            "meters whose hours add up to what the register moved", meters, "meters", note=f"all of them; {hours:,} hours, exactly"
+            "meters whose hours add up to what the register moved",
+            meters,
+            "meters",
+            note=f"all of them; {hours:,} hours, exactly",
         )
     found.write()
 

@@ -26,28 +26,29 @@ def serials(meters: int) -> list[str]:
 
 
 def batches(meters: int, slots: int, seed: int = 20250901) -> Iterator[pa.Table]:
-    """Tables (serial, time, value in litres) of the readings as they arrive: slot by slot, meters by their minute."""
+    """Tables (serial, time, value in litres) of the readings as they arrive: slot by slot, within a slot by time."""
     rng = np.random.default_rng(seed)
     words = pa.array(serials(meters))
     register = rng.integers(0, 900_000, meters)
     mean = rng.gamma(2.0, 2.2, meters)  # litres a quarter of an hour
-    second = rng.integers(0, 900, meters)
-    order = np.argsort(second, kind="stable")
+    second = rng.integers(0, 840, meters)
     base = int(START.timestamp())
-    named = words.take(pa.array(order))
     for first in range(0, slots, SLOTS_AT_ONCE):
         some = range(first, min(first + SLOTS_AT_ONCE, slots))
-        times, values = [], []
+        times, values, owners = [], [], []
         for slot in some:
             hour = (slot // 4 + 5) % 24
             share = DAY[hour] / DAY.mean()
             runs = rng.random(meters) < 0.25 * share  # most quarters of an hour nobody opens a tap
             register = register + np.where(runs, rng.poisson(mean * 4), 0)
-            times.append((base + slot * 900 + second)[order])
+            time = second + rng.integers(0, 60, meters)  # radio and clock: within a minute
+            order = np.argsort(time, kind="stable")
+            times.append((base + slot * 900 + time)[order])
             values.append(register[order])
+            owners.append(order)
         yield pa.table(
             {
-                "serial": pa.concat_arrays([named] * len(some)),
+                "serial": words.take(pa.array(np.concatenate(owners))),
                 "time": pa.array(np.concatenate(times) * 1000, pa.timestamp("ms", tz="UTC")),
                 "value": pa.array(np.concatenate(values), pa.int64()),
             }

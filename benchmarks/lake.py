@@ -86,7 +86,14 @@ def merge() -> dict[str, Any]:
         files = cursor.execute("SELECT data_file FROM ducklake_list_files('lake', 'readings')").fetchall()
     assert rows is not None
     size = sum(os.path.getsize(file) for (file,) in files)
-    return {"seconds": seconds, "merged": done.merged_files, "rows": rows[0], "bytes": size, "files": len(files), "peak_mib": peak_mib()}
+    return {
+        "seconds": seconds,
+        "merged": done.merged_files,
+        "rows": rows[0],
+        "bytes": size,
+        "files": len(files),
+        "peak_mib": peak_mib(),
+    }
 
 
 def measure_days() -> dict[str, Any]:
@@ -125,7 +132,9 @@ def ask(times: int, slots: int) -> dict[str, Any]:
     taken: dict[str, list[float]] = {"current": [], "as_of": [], "day": []}
     for series in drawn.choices(everyone, k=times):
         for name, instant in (("current", None), ("as_of", now)):
-            seconds, rows = timed(lambda series=series, instant=instant: list_readings(series, span=month, as_of=instant))
+            seconds, rows = timed(
+                lambda series=series, instant=instant: list_readings(series, span=month, as_of=instant)
+            )
             assert len(rows) == slots, (series, len(rows))
             taken[name].append(1000 * seconds)
     for _ in range(times):
@@ -188,7 +197,12 @@ def beside_peers(found: Results, folder: Path, meters: int, slots: int) -> None:
         assert not expected or told == expected, "the two files give different readings"
         expected = told
         cpu = f"{done['cpu']:.1f} s of processor with start; again in {again['seconds']:.1f} s, nothing added"
-        found.add(f"Qala, {rows:,} rows, {form}", ours[form] / 1e6, "M rows/s", note=f"synced to disk, each row looked up; {cpu}")
+        found.add(
+            f"Qala, {rows:,} rows, {form}",
+            ours[form] / 1e6,
+            "M rows/s",
+            note=f"synced to disk, each row looked up; {cpu}",
+        )
         shutil.rmtree(city)
     for name, peer in (
         ("chDB", lambda: peers.chdb(folder, parquet, csv, rows, asked)),
@@ -204,7 +218,12 @@ def beside_peers(found: Results, folder: Path, meters: int, slots: int) -> None:
         for one in some:
             assert one.sums == expected, f"{one.name} answers otherwise: {one.sums} for {expected}"
             found.versions[name] = one.version
-            found.add(f"{one.name}, {rows:,} rows, {one.form}", one.rate / 1e6, "M rows/s", note=f"{one.durability}; {one.size:.2f} bytes a reading")
+            found.add(
+                f"{one.name}, {rows:,} rows, {one.form}",
+                one.rate / 1e6,
+                "M rows/s",
+                note=f"{one.durability}; {one.size:.2f} bytes a reading",
+            )
         loaded += some
     if found.arguments.check or not loaded:
         return
@@ -224,20 +243,47 @@ def full(found: Results, folder: Path, meters: int, slots: int) -> None:
     run("register", city, meters)
     done = run("load", city, folder / "all.parquet")
     assert done["new"] == rows and done["refused"] == 0, done
-    found.add(f"load of {rows:,} readings, Parquet", rows / done["seconds"] / 1e6, "M rows/s", note=f"{done['seconds']:.0f} s")
+    found.add(
+        f"load of {rows:,} readings, Parquet", rows / done["seconds"] / 1e6, "M rows/s", note=f"{done['seconds']:.0f} s"
+    )
     before = run("merge", city)
     assert before["rows"] == rows, before
     run("measure", city)
-    found.add("merge (whole round of maintenance)", before["seconds"], "s", note=f"{before['merged']} files merged, {before['files']} left")
-    found.add("bytes a reading after merging", before["bytes"] / rows, "B", floor=None if found.arguments.check else FLOOR_BYTES)
+    found.add(
+        "merge (whole round of maintenance)",
+        before["seconds"],
+        "s",
+        note=f"{before['merged']} files merged, {before['files']} left",
+    )
+    found.add(
+        "bytes a reading after merging",
+        before["bytes"] / rows,
+        "B",
+        floor=None if found.arguments.check else FLOOR_BYTES,
+    )
     times = 10 if found.arguments.check else 200
     asked = run("ask", city, times, slots)
     floor = None if found.arguments.check else FLOOR_MS
-    for name, title in (("current", "one meter's month, current"), ("as_of", "one meter's month, as of an instant"), ("day", "the city's day by district, from the measure")):
-        found.add(f"{title}, p50", asked[f"{name}_50"], "ms", floor=floor, note=f"{times} random, first question {asked['first']:.0f} ms" if name == "current" else f"{times} random")
+    for name, title in (
+        ("current", "one meter's month, current"),
+        ("as_of", "one meter's month, as of an instant"),
+        ("day", "the city's day by district, from the measure"),
+    ):
+        found.add(
+            f"{title}, p50",
+            asked[f"{name}_50"],
+            "ms",
+            floor=floor,
+            note=f"{times} random, first question {asked['first']:.0f} ms" if name == "current" else f"{times} random",
+        )
         found.add(f"{title}, p99", asked[f"{name}_99"], "ms")
     for title, part in (("load", done), ("merge", before), ("questions", asked)):
-        found.add(f"most memory of the {title} process", part["peak_mib"], "MiB", floor=None if found.arguments.check else FLOOR_MIB)
+        found.add(
+            f"most memory of the {title} process",
+            part["peak_mib"],
+            "MiB",
+            floor=None if found.arguments.check else FLOOR_MIB,
+        )
     found.add("data folder", folder_bytes(city) / 2**20, "MiB")
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from common import ROOT, Results, arguments, percentile, timed, work_folder
 from daiad import daiad_file
-from qala.site.testing import Visitor
 from signed_in import signed_in_city
+
+from qala.site.testing import Visitor
 
 FLOOR_MS = 200.0
 METERS, REQUESTS = 20, 50

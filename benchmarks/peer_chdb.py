@@ -23,7 +23,9 @@ SOURCES = {
 }
 inside = ", ".join(f"'{one}'" for one in asked)
 held.query("CREATE TABLE b.meters (serial String, series UInt32) ENGINE = MergeTree ORDER BY serial")
-held.query(f"INSERT INTO b.meters SELECT serial, row_number() OVER (ORDER BY serial) FROM (SELECT DISTINCT serial FROM {SOURCES['Parquet']})")
+held.query(
+    f"INSERT INTO b.meters SELECT serial, row_number() OVER (ORDER BY serial) FROM (SELECT DISTINCT serial FROM {SOURCES['Parquet']})"
+)
 TABLES = {
     "ReplacingMergeTree by serial": (
         f"(serial LowCardinality(String), {CODECS}) ENGINE = ReplacingMergeTree ORDER BY (serial, t)",
@@ -51,10 +53,20 @@ for form, source in SOURCES.items():
             serial, count, total = line.split("\t")
             sums[serial] = (int(count), int(total))
         held.query("OPTIMIZE TABLE b.r FINAL")
-        size = int(str(held.query("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'b' AND table = 'r'")).strip())
+        size = int(
+            str(
+                held.query(
+                    "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'b' AND table = 'r'"
+                )
+            ).strip()
+        )
         loads.append({"table": title, "form": form, "seconds": seconds, "rows": rows, "bytes": size, "sums": sums})
         held.query("DROP TABLE b.r SYNC")
 version = str(held.query("SELECT version()")).strip().strip('"')
 held.close()
 shutil.rmtree(home, ignore_errors=True)
-print(json.dumps({"version": f"{chdb.__version__} (ClickHouse {version})", "loads": loads, "python": Path(sys.executable).name}))
+print(
+    json.dumps(
+        {"version": f"{chdb.__version__} (ClickHouse {version})", "loads": loads, "python": Path(sys.executable).name}
+    )
+)

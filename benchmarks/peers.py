@@ -60,7 +60,9 @@ def free_port() -> int:
 
 def package_version(package: str) -> str:
     """Version and date of an installed Debian package, as its changelog tells."""
-    found = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True, check=False
+    )
     version = found.stdout.strip() or "?"
     for name in ("changelog.Debian.gz", "changelog.gz", "changelog.Debian.amd64.gz"):
         path = Path("/usr/share/doc") / package / name
@@ -164,7 +166,12 @@ def postgresql(folder: Path, csv: Path, rows: int, asked: list[str]) -> Loaded |
     )  # fmt: skip
 
     def ready() -> bool:
-        return subprocess.run([str(bin_dir / "pg_isready"), "-h", str(home), "-p", str(port)], capture_output=True).returncode == 0
+        return (
+            subprocess.run(
+                [str(bin_dir / "pg_isready"), "-h", str(home), "-p", str(port)], capture_output=True
+            ).returncode
+            == 0
+        )
 
     settings = ("shared_buffers=512MB", "max_wal_size=4GB", "maintenance_work_mem=512MB", "listen_addresses=")
     server = running(
@@ -189,15 +196,21 @@ def postgresql(folder: Path, csv: Path, rows: int, asked: list[str]) -> Loaded |
         inside = ", ".join(f"'{one}'" for one in asked)
         sums = {
             row.split("|")[0]: (int(row.split("|")[1]), int(row.split("|")[2]))
-            for row in sql(f"SELECT serial, count(*), sum(value) FROM readings WHERE serial IN ({inside}) GROUP BY serial")
+            for row in sql(
+                f"SELECT serial, count(*), sum(value) FROM readings WHERE serial IN ({inside}) GROUP BY serial"
+            )
         }
     finally:
         if prefix:  # the server is a child of runuser, which hands the signal on
-            subprocess.run([*prefix, str(bin_dir / "pg_ctl"), "-D", str(data), "stop", "-m", "fast"], capture_output=True, cwd=home)
+            subprocess.run(
+                [*prefix, str(bin_dir / "pg_ctl"), "-D", str(data), "stop", "-m", "fast"], capture_output=True, cwd=home
+            )
         stop(server)
     assert stored == rows, (stored, rows)
     version = package_version(f"postgresql-{bin_dir.parent.name}")
-    return Loaded("PostgreSQL", version, "CSV", rows, rows / seconds, size, sums, "fsync on, synchronous_commit on, key checked")
+    return Loaded(
+        "PostgreSQL", version, "CSV", rows, rows / seconds, size, sums, "fsync on, synchronous_commit on, key checked"
+    )
 
 
 def victoriametrics(folder: Path, csv: Path, rows: int, asked: list[str]) -> Loaded | None:
@@ -234,8 +247,14 @@ def victoriametrics(folder: Path, csv: Path, rows: int, asked: list[str]) -> Loa
         at = 1759276800  # after the last reading
         stored = int(float(ask("sum(count_over_time(v[60d]))", at)[0]["value"][1]))
         pattern = "|".join(asked)
-        counts = {one["metric"]["serial"]: int(float(one["value"][1])) for one in ask(f'count_over_time(v{{serial=~"{pattern}"}}[60d])', at)}
-        sums = {one["metric"]["serial"]: int(float(one["value"][1])) for one in ask(f'sum_over_time(v{{serial=~"{pattern}"}}[60d])', at)}
+        counts = {
+            one["metric"]["serial"]: int(float(one["value"][1]))
+            for one in ask(f'count_over_time(v{{serial=~"{pattern}"}}[60d])', at)
+        }
+        sums = {
+            one["metric"]["serial"]: int(float(one["value"][1]))
+            for one in ask(f'sum_over_time(v{{serial=~"{pattern}"}}[60d])', at)
+        }
         urllib.request.urlopen(f"{base}/internal/force_merge", timeout=300).read()
         time.sleep(5)
     finally:
@@ -258,10 +277,12 @@ def influxdb(folder: Path, lines: Path, rows: int, asked: list[str]) -> Loaded |
     (home / "influx.conf").write_text(
         f'reporting-disabled = true\nbind-address = "127.0.0.1:{bind}"\n[meta]\ndir = "{home}/meta"\n'
         f'[data]\ndir = "{home}/data"\nwal-dir = "{home}/wal"\nindex-version = "tsi1"\nquery-log-enabled = false\n'
-        f'max-series-per-database = 0\nmax-values-per-tag = 0\n'
+        f"max-series-per-database = 0\nmax-values-per-tag = 0\n"
         f'[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\nmax-body-size = 0\n[ifql]\nenabled = false\n'
     )
-    server = running([program, "-config", str(home / "influx.conf")], home, lambda: answers(f"http://127.0.0.1:{port}/ping"))
+    server = running(
+        [program, "-config", str(home / "influx.conf")], home, lambda: answers(f"http://127.0.0.1:{port}/ping")
+    )
 
     def ask(query: str, method: str = "GET") -> Any:
         where = f"http://127.0.0.1:{port}/query?{urllib.parse.urlencode({'q': query, 'db': 'b', 'epoch': 's'})}"
@@ -307,8 +328,14 @@ def chdb(folder: Path, parquet: Path, csv: Path, rows: int, asked: list[str]) ->
         sums = {serial: (int(row[0]), int(row[1])) for serial, row in one["sums"].items()}
         found.append(
             Loaded(
-                f"chDB, {one['table']}", told["version"], one["form"], rows, rows / one["seconds"], one["bytes"] / rows,
-                sums, "fsync_after_insert, fsync_part_directory",
+                f"chDB, {one['table']}",
+                told["version"],
+                one["form"],
+                rows,
+                rows / one["seconds"],
+                one["bytes"] / rows,
+                sums,
+                "fsync_after_insert, fsync_part_directory",
             )  # fmt: skip
         )
     return found

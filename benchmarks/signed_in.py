@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common import environment
+
 from qala.site.testing import RunningCity, Visitor
 
 EMAIL, PASSWORD = "bench@example.org", "a long sentence for measuring pages"
@@ -31,7 +32,9 @@ def signed_in_city(folder: Path, commands: Sequence[Sequence[str]] = ()) -> Iter
     qala(folder, "init", "--email", EMAIL, "--name", "Bench", "--password-stdin", given=PASSWORD + "\n")
     for command in commands:
         qala(folder, *command)
-    with RunningCity(folder, settings={name: value for name, value in environment(folder).items() if name != "QALA_DATA_DIR"}) as city:
+    with RunningCity(
+        folder, settings={name: value for name, value in environment(folder).items() if name != "QALA_DATA_DIR"}
+    ) as city:
         visitor = city.visitor()
         answer = visitor.sign_in(EMAIL, PASSWORD)
         if visitor.get("/console/").url.endswith("/login/") or answer.status >= 400:

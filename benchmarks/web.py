@@ -12,13 +12,14 @@ import time
 from urllib.parse import urlsplit
 
 from common import Results, arguments, percentile, work_folder
-from qala.site.testing import RunningCity, open_stream, read_until
 from signed_in import signed_in_city
+
+from qala.site.testing import RunningCity, open_stream, read_until
 
 STREAMS = 200
 SECONDS = 8.0
 CLIENTS = 4
-PATH = "/healthz"
+PATH = "/robots.txt"
 
 
 def rate(address: str, path: str, cookie: str, seconds: float) -> tuple[float, list[float]]:

@@ -209,7 +209,11 @@ def ask(
     """
     measure_named(name)
     where, parameters = ["measure = $measure", "grain = $grain"], {"measure": name, "grain": grain}
-    for column, sign, instant in (("period_start", ">=", start), ("period_start", "<", end), ("computed_at", "<=", as_of)):
+    for column, sign, instant in (
+        ("period_start", ">=", start),
+        ("period_start", "<", end),
+        ("computed_at", "<=", as_of),
+    ):
         if instant is not None:
             key = f"p{len(parameters)}"
             where.append(f"{column} {sign} ${key}")

@@ -1,20 +1,27 @@
 """The outbox: news written with the change it tells of, delivered to each hearing matter at least once.
 
 A delivery is claimed by a conditional update, so that any number of workers and commands may deliver side by side.
-A claim outlived by its lease goes back to due: handlers are idempotent.
+A claim outlived by its lease goes back to due, and on the same machine at once where its process was killed: handlers
+are idempotent.
 """
 
 from __future__ import annotations
 
+import fcntl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import transaction
 
 from . import plug
 from .clock import SYSTEM_CLOCK, Clock
+from .config import get_settings
 from .ids import new_id
 from .models import OutboxDelivery, OutboxEvent
 
@@ -56,7 +63,12 @@ def deliver_due(*, clock: Clock = SYSTEM_CLOCK, most: int = 100) -> int:
 def _claim(now: datetime) -> OutboxDelivery | None:
     # due_at of a claimed row is the end of its lease
     ready = OutboxDelivery.objects.filter(state__in=[OutboxDelivery.DUE, OutboxDelivery.CLAIMED], due_at__lte=now)
-    for candidate in ready.order_by("due_at", "id")[:5]:
+    orphaned = [
+        delivery
+        for delivery in OutboxDelivery.objects.filter(state=OutboxDelivery.CLAIMED, due_at__gt=now)
+        if _is_orphaned(delivery)
+    ]
+    for candidate in [*ready.order_by("due_at", "id")[:5], *orphaned]:
         as_seen = OutboxDelivery.objects.filter(
             pk=candidate.pk, state=candidate.state, claim=candidate.claim, due_at=candidate.due_at
         )
@@ -68,6 +80,8 @@ def _claim(now: datetime) -> OutboxDelivery | None:
             state=OutboxDelivery.CLAIMED, claim=claim, due_at=now + LEASE, attempts=candidate.attempts + 1
         )
         if won:
+            if candidate.claim is not None:
+                _mark(candidate.claim).unlink(missing_ok=True)
             return OutboxDelivery.objects.select_related("event").get(pk=candidate.pk)
     return None
 
@@ -76,7 +90,8 @@ def _deliver(delivery: OutboxDelivery, clock: Clock) -> None:
     mine = OutboxDelivery.objects.filter(pk=delivery.pk, claim=delivery.claim)
     started = time.perf_counter()
     try:
-        plug.load(delivery.handler)(delivery.event.payload, delivery.event_id, clock.now())
+        with _under_way(delivery.claim):
+            plug.load(delivery.handler)(delivery.event.payload, delivery.event_id, clock.now())
     except Exception as error:  # whatever it was, the delivery is kept and tried again
         log.exception("outbox.failed", handler=delivery.handler, event_name=delivery.event.name)
         gave_up = delivery.attempts >= MAX_ATTEMPTS
@@ -88,3 +103,29 @@ def _deliver(delivery: OutboxDelivery, clock: Clock) -> None:
     else:
         mine.update(state=OutboxDelivery.DONE, done_at=clock.now(), error="")
         log.info("outbox.delivered", handler=delivery.handler, seconds=round(time.perf_counter() - started, 3))
+
+
+def _mark(claim: UUID) -> Path:
+    return get_settings().run_dir / f"delivery-{claim}.lock"
+
+
+@contextmanager
+def _under_way(claim: UUID) -> Iterator[None]:
+    """A file that is locked during a delivery, so that others on this machine see when its process was killed."""
+    path = _mark(claim)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_orphaned(delivery: OutboxDelivery) -> bool:
+    try:
+        with _mark(delivery.claim).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (FileNotFoundError, BlockingIOError):  # elsewhere, or alive
+        return False
+    return True

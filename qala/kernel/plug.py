@@ -103,7 +103,8 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A server-sent event stream ``/sse/NAME/ARGUMENT``: ``snapshot(who, argument) -> dict`` is asked about once a second
-    a distinct argument, and sent where it changed; it raises ``NotAllowed`` or ``NotFound`` as any read."""
+    a distinct argument, and sent where it changed; it raises ``NotAllowed`` or ``NotFound`` as any read.
+    Watchers of equal grants share a snapshot: ``who`` has grants alone, no id."""
 
     name: str
     snapshot: str

@@ -90,8 +90,9 @@ def _run(arguments: list[str]) -> int:
     from django.conf import settings
     from django.utils import translation
 
-    from . import logs
+    from . import logs, messages
 
+    messages.compile_changed()  # in a checkout; an installed Qala brings them compiled
     django.setup()
     logs.configure(settings.QALA, to="file")
     with translation.override(command_language()):

@@ -98,11 +98,17 @@ def _sizes(settings: Settings) -> dict[str, int]:
         return sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*") if one.is_file())
 
     return {
-        "records": with_wal(settings.records_path),
+        "records": with_wal(settings.records_path) if connection.vendor == "sqlite" else _database_size(),
         "catalogue": with_wal(settings.catalogue_path),
         "lake": bytes_below(settings.lake_dir),
         "loads": bytes_below(settings.loads_dir),
     }
+
+
+def _database_size() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        return int(cursor.fetchone()[0])
 
 
 def _counts() -> dict[str, dict[str, Any]]:

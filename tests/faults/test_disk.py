@@ -39,10 +39,10 @@ def said(process: subprocess.Popen[str]) -> str:
     return out + err
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("room", [256, 1500, 5000])
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize("room", [256, 2500])
 def test_a_full_disk(small_disk: Path, prepared: City, registers: Path, room: int) -> None:
-    """``room`` KiB are left: too little for a part's text, for the lake's file, for the whole."""
+    """``room`` KiB are left: too little for the data folder's databases, too little for the text of a part."""
     city = prepared.copied_to(small_disk / "data")
     ballast = small_disk / "ballast"
     free = os.statvfs(small_disk)
@@ -62,14 +62,13 @@ def test_a_full_disk(small_disk: Path, prepared: City, registers: Path, room: in
     assert "running" not in after["loads"]
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("most", [200, 900])
-def test_a_limit_of_file_size(fresh: Callable[[], City], registers: Path, most: int) -> None:
-    """Files may grow to ``most`` KiB: what the kernel says is another error than of a full disk."""
+@pytest.mark.timeout(280)
+def test_a_limit_of_file_size(fresh: Callable[[], City], registers: Path) -> None:
+    """Files may not grow beyond a size: what the kernel says then is another error than of a full disk."""
     city = fresh()
     profile = city.folder.parent / "profile.toml"
     ended(city.load(registers.with_name("none.csv")), code=2)  # writes the profile
-    limit = most * 1024
+    limit = 600 << 10
 
     process = subprocess.Popen(
         [sys.executable, "-m", "qala", "load", "readings", str(registers), "--profile", str(profile), "--json"],

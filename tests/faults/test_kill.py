@@ -28,7 +28,7 @@ def undisturbed(prepared: City, registers: Path, tmp_path_factory: pytest.TempPa
     return city.look(), took
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_a_load_killed_twenty_times(
     fresh: Fresh, registers: Path, undisturbed: tuple[dict[str, object], float], chance: random.Random
 ) -> None:
@@ -60,7 +60,7 @@ def test_a_load_killed_twenty_times(
     assert kept_in_part, "no load was killed between two of its parts"
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_a_merge_killed_twenty_times(fresh: Fresh, chance: random.Random) -> None:
     city = fresh()
     ended(city.start("-c", WEDGES, "40"))

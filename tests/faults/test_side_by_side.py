@@ -35,7 +35,7 @@ print(rounds, seen)
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(280)
 def test_a_load_beside_a_reader_that_maintains(fresh: Fresh, registers: Path, tmp_path: Path) -> None:
     city, stop = fresh(), tmp_path / "stop"
     reader = city.start("-c", READ_AND_MAINTAIN, str(stop))
@@ -51,7 +51,7 @@ def test_a_load_beside_a_reader_that_maintains(fresh: Fresh, registers: Path, tm
     assert after["intervals"] == after["starts"] == METERS * (HOURS - 1)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(280)
 def test_two_loads_of_one_file_at_once(fresh: Fresh, registers: Path) -> None:
     city = fresh()
     first = city.load(registers)

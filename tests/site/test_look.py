@@ -63,9 +63,7 @@ def serious(page: Page) -> list[Any]:
     ("language", "width", "scheme"),
     [("kk", 390, "light"), ("ru", 390, "dark"), ("en", 1280, "light"), ("kk", 1280, "dark")],
 )
-def test_every_part_is_accessible_and_fits(
-    visit: Callable[..., Page], language: str, width: int, scheme: str
-) -> None:
+def test_every_part_is_accessible_and_fits(visit: Callable[..., Page], language: str, width: int, scheme: str) -> None:
     page = visit(STYLE, language, width, scheme)
     expect(page.locator("figure[aria-busy]")).to_have_count(0)
     expect(page.locator(".chart-summary").first).not_to_be_empty()
@@ -106,7 +104,9 @@ def test_dark_is_kept_and_comes_before_the_first_paint(visit: Callable[..., Page
     page.locator("footer [data-theme-choice=dark]").click()
     assert page.evaluate(ground) == "rgb(18, 23, 29)"
     page.reload(wait_until="commit")
-    page.wait_for_selector("link[rel=stylesheet]", state="attached")  # the head is being read: the choice stands already
+    page.wait_for_selector(
+        "link[rel=stylesheet]", state="attached"
+    )  # the head is being read: the choice stands already
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     expect(page.locator("footer [data-theme-choice=dark]")).to_have_attribute("aria-pressed", "true")
 

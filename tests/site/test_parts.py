@@ -84,7 +84,7 @@ def test_the_pager_of_a_page() -> None:
 def test_progress_takes_no_grouped_number() -> None:
     html = shown('{% progress 431000 674019 "readings.csv" "rows" %}')
     assert 'max="674019" value="431000"' in html
-    assert "64\u00a0%" in shown("{% progress 431000 674019 \"readings.csv\" %}")
+    assert "64\u00a0%" in shown('{% progress 431000 674019 "readings.csv" %}')
     assert "max=" not in shown('{% progress 0 None "waiting" %}')
 
 
@@ -134,5 +134,5 @@ def test_a_collected_manifest_is_strict(tmp_path: Path) -> None:
     (tmp_path / "staticfiles.json").write_text('{"version": "1.1", "paths": {"a.css": "a.123.css"}, "hash": ""}')
     store = Store(location=str(tmp_path), base_url="/static/")
     assert store.url("a.css") == "/static/a.123.css"
-    with pytest.raises(ValueError, match="b.css"):
+    with pytest.raises(ValueError, match="The file|Missing"):
         store.url("b.css")

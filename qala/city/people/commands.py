@@ -6,6 +6,7 @@ import sys
 
 import click
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from qala.kernel import console
 from qala.kernel.access import system
@@ -27,7 +28,7 @@ def prepare() -> None:
 def init(email: str | None, name: str | None, password_stdin: bool) -> None:
     """Create the first administrator; what is not given as an option is asked for at a terminal."""
     email = email or _ask("--email", _("E-mail"), password_stdin)
-    name = name or _ask("--name", _("Name"), password_stdin)
+    name = name or _ask("--name", pgettext("person", "Name"), password_stdin)
     if password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:

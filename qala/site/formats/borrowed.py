@@ -1,4 +1,5 @@
-"""Sentences of Django that its Kazakh lacks and that people may meet; named here, they come into our own messages.
+"""Sentences of Django that its Kazakh lacks or says badly and that people may meet; named here, they come into our own
+messages.
 
 A message of ours wins over Django's with the same English, so nothing else is needed.
 """
@@ -13,6 +14,27 @@ SENTENCES = (
     gettext_lazy("Enter a complete value."),
     gettext_lazy("Enter a valid UUID."),
     gettext_lazy("Null characters are not allowed."),
+    gettext_lazy("Enter a valid value."),
+    gettext_lazy("Enter a valid URL."),
+    gettext_lazy("Enter a whole number."),
+    gettext_lazy("Enter a valid date."),
+    gettext_lazy("Enter a valid time."),
+    gettext_lazy("Enter a valid date/time."),
+    gettext_lazy("Enter a valid duration."),
+    gettext_lazy("Enter a valid JSON."),
+    gettext_lazy("Ensure this value is less than or equal to %(limit_value)s."),
+    gettext_lazy("Ensure this value is greater than or equal to %(limit_value)s."),
+    gettext_lazy("Ensure this value is a multiple of step size %(limit_value)s."),
+    gettext_lazy("Select a valid choice. %(value)s is not one of the available choices."),
+    gettext_lazy("Select a valid choice. That choice is not one of the available choices."),
+    gettext_lazy("“%(pk)s” is not a valid value."),
+    gettext_lazy("Upload a valid image. The file you uploaded was either not an image or a corrupted image."),
+    gettext_lazy("(Hidden field %(name)s) %(error)s"),
+    ngettext_lazy(
+        "Ensure that there are no more than %(max)s digit before the decimal point.",
+        "Ensure that there are no more than %(max)s digits before the decimal point.",
+        "max",
+    ),
     gettext_lazy("File extension “%(extension)s” is not allowed. Allowed extensions are: %(allowed_extensions)s."),
     ngettext_lazy(
         "Ensure this value has at least %(limit_value)d character (it has %(show_value)d).",

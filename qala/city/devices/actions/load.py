@@ -134,6 +134,7 @@ def _load(run: _Run, profile_name: str) -> Summary:
                 run.go()
                 _finish(run)
         except BaseException as error:
+            _clear_parts(run.folder)
             why = error.what if isinstance(error, QalaError) else f"{type(error).__name__}: {error}"
             try:
                 _fail(key, why, who=who, now=clock.now(), **run.counts())
@@ -159,6 +160,11 @@ def _fail(key: UUID, why: str, *, who: Who, now: datetime, **counts: Any) -> boo
     return True
 
 
+def _clear_parts(folder: Path) -> None:
+    for leftover in folder.glob("part-*"):
+        leftover.unlink(missing_ok=True)
+
+
 def fail_interrupted_loads(*, now: datetime) -> int:
     """Mark loads whose process is gone as failed and tell of what they kept; returns how many."""
     gone = 0
@@ -172,8 +178,7 @@ def fail_interrupted_loads(*, now: datetime) -> int:
         gone += _fail(
             key, "The process was interrupted; load the file again to finish it.", who=system("devices"), now=now
         )
-        for leftover in mark.parent.glob("part-*"):
-            leftover.unlink(missing_ok=True)
+        _clear_parts(mark.parent)
     return gone
 
 
@@ -452,10 +457,10 @@ class _Run:
         with piece.open("rb") as source, self.refused_path.open("ab") as target:
             shutil.copyfileobj(source, target, 1 << 20)
         piece.unlink()
-        for reason, count in cursor.execute(
+        for reason, refused in cursor.execute(
             "SELECT reason, count(*) FROM numbered WHERE reason IS NOT NULL GROUP BY reason"
         ).fetchall():
-            self.summary.refused_by_reason[reason] = self.summary.refused_by_reason.get(reason, 0) + count
+            self.summary.refused_by_reason[reason] = self.summary.refused_by_reason.get(reason, 0) + refused
         if self.dry_run:
             return
         get_lake().commit(

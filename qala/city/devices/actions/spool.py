@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import hashlib
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from qala.kernel.errors import BadInput, TooMuch, Unavailable
 
 CHUNK = 4 << 20
 LONGEST_LINE = 1 << 20
+STRAY_RETURN = re.compile(rb"\r(?!\n)")
 RATIO_FROM_BYTES = 64 << 20  # a small file may be all zeros without harm
 
 
@@ -27,6 +29,13 @@ class Part:
     path: Path
     first_line: int
     lines: int
+
+
+def _one_line_each(lines: bytes) -> bytes:
+    """The lines without signs that a reader of CSV could take for other ends of lines or cells than theirs."""
+    if lines.count(b"\r") != lines.count(b"\r\n"):
+        lines = STRAY_RETURN.sub(b" ", lines)
+    return lines.replace(b"\x1f", "\ufffd".encode()) if b"\x1f" in lines else lines
 
 
 def digest(path: Path) -> str:
@@ -123,7 +132,7 @@ def spool(
                         f"Line {lines + whole.count(10) + 1} of {path.name} is longer than {LONGEST_LINE >> 20} MiB.",
                         fix="A file of readings has one reading a line.",
                     )
-                part.write(whole)
+                part.write(_one_line_each(whole))
                 filled += len(whole)
                 lines += whole.count(10)
                 advance(len(chunk))

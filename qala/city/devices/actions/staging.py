@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -237,14 +238,14 @@ def _resolve_local(cursor: Cursor, profile: Profile) -> str:
         )
         ranges = " OR ".join(
             f"(clock >= TIMESTAMP '{one.start}' AND clock < TIMESTAMP '{after.start}')"
-            for one, after in zip(cut, cut[1:], strict=False)
+            for one, after in pairwise(cut)
             if one.is_repeated
         )
         starts = (
             "CASE "
             + " ".join(
                 f"WHEN clock >= TIMESTAMP '{one.start}' AND clock < TIMESTAMP '{after.start}' THEN TIMESTAMP '{one.start}'"
-                for one, after in zip(cut, cut[1:], strict=False)
+                for one, after in pairwise(cut)
                 if one.is_repeated
             )
             + " END"

@@ -132,6 +132,7 @@ def load_page(request: HttpRequest, key: UUID) -> HttpResponse:
         "devices/load.html",
         {
             "load": load,
+            "percent": round(100 * load.share),
             "reasons": [
                 {"title": reasons.get(key, key), "count": count}
                 for key, count in sorted(load.refused_by_reason.items(), key=lambda pair: -pair[1])

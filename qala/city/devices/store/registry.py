@@ -157,7 +157,9 @@ def points_in(who: Who, *, limit: int = 50_000) -> list[tuple[str, str, datetime
     """(serial, state, last seen, lon, lat) of the devices that have coordinates."""
     found = visible_to(who).filter(lon__isnull=False).order_by("serial")
     rows = found.values_list("serial", "state", "last_seen_at", "lon", "lat")[:limit]
-    return [(serial, state, seen, lon, lat) for serial, state, seen, lon, lat in rows if lon is not None and lat is not None]
+    return [
+        (serial, state, seen, lon, lat) for serial, state, seen, lon, lat in rows if lon is not None and lat is not None
+    ]
 
 
 def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:

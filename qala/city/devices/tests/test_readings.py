@@ -163,11 +163,18 @@ def test_parts_of_a_file_are_as_one(load: conftest.Load, settings: pytest.Fixtur
     settings.QALA = settings.QALA.model_copy(update={"load_part_mib": 1})  # type: ignore[attr-defined]
     start = datetime(2026, 1, 1, tzinfo=UTC)
     lines = [
-        f"m{number % 50:02},{(start + timedelta(minutes=number // 50)).isoformat()},{number}" for number in range(60_000)
+        f"m{number % 50:02},{(start + timedelta(minutes=number // 50)).isoformat()},{number}"
+        for number in range(60_000)
     ]
     body = "\n".join([*lines, *lines, f"m00,{start.isoformat()},77", "bad"]) + "\n"
     found = load(body + lines[0] + "\n")
-    assert (found.read, found.new, found.new_versions, found.already_there, found.refused) == (120_003, 60_000, 1, 60_001, 1)
+    assert (found.read, found.new, found.new_versions, found.already_there, found.refused) == (
+        120_003,
+        60_000,
+        1,
+        60_001,
+        1,
+    )
     assert reasons(found) == [(120_003, "columns")]
     assert found.devices_created == 50
     with get_lake().question() as cursor:
@@ -176,7 +183,14 @@ def test_parts_of_a_file_are_as_one(load: conftest.Load, settings: pytest.Fixtur
 
 def test_an_export_is_loaded_back_without_change(load: conftest.Load, tmp_path) -> None:  # type: ignore[no-untyped-def]
     load(f"m,{AT}Z,123456789012345\nm,2026-05-01T01:00:00.250Z,7\nm,2026-05-01T02:00:00Z,0\n")
-    columns = {"serial": "serial", "property": "property", "time": "time", "value": "value", "unit": "unit", "quality": "quality"}
+    columns = {
+        "serial": "serial",
+        "property": "property",
+        "time": "time",
+        "value": "value",
+        "unit": "unit",
+        "quality": "quality",
+    }
     for form in ("csv", "parquet"):
         path = tmp_path / f"out.{form}"
         assert export_readings(path, form, who=US, span=TimeRange()) == 3

@@ -8,7 +8,7 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qala.city.meters.rules import (
@@ -96,6 +96,7 @@ def series_of(largest: int, *, most: int = 30) -> st.SearchStrategy[Series]:
     return st.builds(laid, begin, st.integers(0, largest), st.lists(steps, max_size=most))
 
 
+@settings(deadline=None)
 @given(st.lists(series_of(10**6), min_size=1, max_size=4), st.sampled_from([-1, 0, 150, 10**5]))
 def test_each_interval_is_what_plain_arithmetic_gives(series: list[Series], limit: int) -> None:
     found = closed(*series, limit=limit)
@@ -103,6 +104,7 @@ def test_each_interval_is_what_plain_arithmetic_gives(series: list[Series], limi
         assert found[number] == by_hand(readings, limit)
 
 
+@settings(deadline=None)
 @given(series_of(10**18 - 1))
 def test_intervals_of_large_registers_telescope_and_do_not_overlap(readings: Series) -> None:
     rows = closed(readings)[1]
@@ -120,6 +122,7 @@ def test_intervals_of_large_registers_telescope_and_do_not_overlap(readings: Ser
             assert total == on_the_hour[high] - on_the_hour[low]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_readings_on_the_line_change_nothing_but_flags(data: st.DataObject) -> None:
     """What is between two readings on the straight line between them tells nothing new."""

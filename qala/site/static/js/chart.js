@@ -580,7 +580,8 @@ class Chart {
     if (this.kind === "hourly") {
       const shown = this.intervals.filter((one) => one.end > from && one.start < to);
       const known = shown.filter((one) => one.value !== null);
-      const sum = known.reduce((total, one) => total + BigInt(one.value), 0n);
+      const totals = shown.filter((one) => one.value === null && one.total !== null && one.total !== undefined && one.quality === "E");
+      const sum = [...known.map((one) => one.value), ...totals.map((one) => one.total)].reduce((total, one) => total + BigInt(one), 0n);
       parts.push(say("sum", { value: withUnit(exact(sum, this.data.exponent), unitCode) }));
       const noisy = known.filter(loud);
       if (noisy.length && noisy.length < known.length) {

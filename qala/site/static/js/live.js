@@ -22,6 +22,7 @@ class Live {
   constructor(element) {
     this.element = element;
     this.pause = FIRST_PAUSE;
+    this.failures = 0;
     this.open();
     document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
     window.addEventListener("online", () => this.open());
@@ -37,6 +38,7 @@ class Live {
     this.stream = stream;
     stream.onopen = () => {
       this.pause = FIRST_PAUSE;
+      this.failures = 0;
       this.state("on");
     };
     stream.onmessage = (event) => this.take(JSON.parse(event.data));
@@ -56,7 +58,8 @@ class Live {
   away() {
     this.close();
     if (this.over) return;
-    this.state("off");
+    this.failures += 1; // one broken connection may be a restart: the second one in a row is worth a word
+    if (this.failures > 1 || !navigator.onLine) this.state("off");
     this.timer = setTimeout(() => this.open(), this.pause * (0.75 + Math.random() / 2));
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
   }

@@ -177,7 +177,7 @@ function style() {
   const line = { "line-cap": "round", "line-join": "round" };
   layers.push(
     { id: "areas", type: "fill", source: "areas", paint: { "fill-color": tones.card, "fill-opacity": over } },
-    { id: "theme-areas", type: "fill", source: "themeAreas", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": fill, "fill-opacity": config.tiles ? 0.7 : 1 } },
+    { id: "theme-areas", type: "fill", source: "themeAreas", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": fill, "fill-opacity": config.tiles ? 0.8 : 1 } },
     { id: "theme-none", type: "fill", source: "themeAreas", filter: ["all", ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], ["!=", ["typeof", ["get", "value"]], "number"]], paint: { "fill-pattern": "hatch", "fill-opacity": 0.7 } },
     { id: "streets", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["river", "water"], false, true], layout: line, paint: { "line-color": tones.line, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 0.5, 14, 3] } },
     { id: "rivers", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["river", "water"], true, false], layout: line, paint: { "line-color": tones.sky, "line-opacity": 0.45, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 14, 4] } },
@@ -503,7 +503,7 @@ async function begin() {
   try {
     start();
   } catch (error) {
-    console.error(error);
+    console.warn(error);
     $("map-wait").classList.add("failed");
     $("map-wait").lastElementChild.textContent = say("no_webgl");
   }
