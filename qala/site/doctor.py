@@ -238,7 +238,8 @@ def port_owner(port: int) -> str:
     for process in Path("/proc").glob("[0-9]*") if sockets else ():
         try:
             if any(os.readlink(opened) in sockets for opened in (process / "fd").iterdir()):
-                return f"({_('process')} {process.name}, {(process / 'comm').read_text().strip()})"
+                word = _("process")
+                return f"({word} {process.name}, {(process / 'comm').read_text().strip()})"
         except OSError:
             continue
     return ""
@@ -268,7 +269,8 @@ def records(settings: Settings) -> Iterator[Finding]:
             _("The next command or start runs them."),
         )  # fmt: skip
     else:
-        yield Finding("records", "ok", f"{connection.vendor}, {_('all migrations are in')}")
+        done = _("all migrations are in")
+        yield Finding("records", "ok", f"{connection.vendor}, {done}")
 
 
 def catalogue(settings: Settings) -> Iterator[Finding]:

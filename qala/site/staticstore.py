@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 from whitenoise.compress import Compressor
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -17,7 +17,7 @@ class QuickCompressor(Compressor):  # type: ignore[misc]
         return bytes(brotli.compress(data, quality=9))
 
 
-class Store(CompressedManifestStaticFilesStorage):
+class Store(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Names carry a hash of the content, and imports of ES modules are rewritten to them.
 
     Once files were collected, a name that is not among them is an error. Before that (a test of one view, a command)

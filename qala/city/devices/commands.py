@@ -22,8 +22,8 @@ SUMMARY = {
     "new": _("new"),
     "new_versions": _("new versions"),
     "already_there": _("already there"),
-    "refused": _("refused"),
-    "refused_by_reason": _("refused, by reason"),
+    "refused": _("rows refused"),
+    "refused_by_reason": _("rows refused, by reason"),
     "series": _("series"),
     "devices_created": _("devices created"),
     "first_time": _("first time"),
@@ -52,7 +52,7 @@ def load_readings(file: Path, profile: str, dry_run: bool) -> None:
         with console.progress(_("Computing what follows from it")):
             outbox.deliver_due()
     labels = {
-        reason: _("refused: {reason}").format(reason=RefusalReason(reason).label)
+        reason: _("rows refused: {reason}").format(reason=RefusalReason(reason).label)
         for reason in summary.refused_by_reason
     }
     console.result(
