@@ -298,7 +298,7 @@ def main() -> None:
     found = Results("lake", given)
     with work_folder(given) as folder:
         say(f"  writing {meters * slots:,} readings of {meters:,} meters …")
-        if given.only != "peers":
+        if given.only != "peers" and not (folder / "all.parquet").exists():  # kept by an earlier run with --work
             fleet.write_files(folder, meters, slots, parquet="all")
         if given.only != "full":
             fleet.write_files(folder, meters, peer_slots, parquet="beside", text_slots=peer_slots)

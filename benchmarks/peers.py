@@ -74,7 +74,7 @@ def package_version(package: str) -> str:
                 return f"{version} ({told})"
             import gzip
 
-            for line in gzip.open(path, "rt", errors="replace"):
+            for line in gzip.decompress(path.read_bytes()).decode(errors="replace").splitlines():
                 if line.startswith(" -- "):
                     return f"{version} ({line.rsplit('  ', 1)[-1].strip()})"
     return version
@@ -336,6 +336,6 @@ def chdb(folder: Path, parquet: Path, csv: Path, rows: int, asked: list[str]) ->
                 one["bytes"] / rows,
                 sums,
                 "fsync_after_insert, fsync_part_directory",
-            )  # fmt: skip
+            )
         )
     return found

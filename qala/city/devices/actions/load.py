@@ -527,7 +527,8 @@ def mark_seen(latest: dict[int, datetime]) -> None:
         f"WHERE id = (SELECT device_id FROM {series} WHERE id = %s) AND (last_seen_at IS NULL OR last_seen_at < %s)"
     )
     adapt = connection.ops.adapt_datetimefield_value
-    rows = [(adapt(at), number, adapt(at)) for number, at in latest.items() if number > 0]
+    adapted = ((adapt(at), number) for number, at in latest.items() if number > 0)
+    rows = [(at, number, at) for at, number in adapted]
     with connection.cursor() as cursor:
         cursor.executemany(statement, rows)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
@@ -12,6 +14,7 @@ from qala.city.devices.public import Period, Series, get_device, list_readings, 
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import export_file, file_answer
 from qala.kernel.errors import NotFound
+from qala.kernel.ranges import offset_changes
 
 from .. import rules, store
 
@@ -34,6 +37,17 @@ def asked_period(request: HttpRequest, series: Series | None) -> Period:
     )  # fmt: skip
 
 
+def offsets(period: Period) -> list[tuple[int, int]]:
+    """(epoch second, the city's offset in seconds from then on): browsers may not know a zone's latest change."""
+    zone, span = ZoneInfo(period.zone), period.span
+    assert span.start and span.end
+    first = span.start.astimezone(zone).utcoffset() or timedelta()
+    found = [(0, int(first.total_seconds()))]
+    for at, _before, after in offset_changes(span.start, span.end, zone):
+        found.append((int(at.timestamp()), int(after.total_seconds())))
+    return found
+
+
 def hourly(request: HttpRequest, serial: str) -> JsonResponse:
     """Registers and hourly use of a meter in a period, as ``chart.js`` takes them."""
     device = get_device(serial, who=request.who)  # type: ignore[attr-defined]
@@ -49,13 +63,15 @@ def hourly(request: HttpRequest, serial: str) -> JsonResponse:
         "unit": series.unit,
         "exponent": exponent,
         "zone": period.zone,
+        "offsets": offsets(period),
         "names": names(),
         "whole": ["A"],
         "intervals": [
             {
                 "start": int(start.timestamp()), "end": int(end.timestamp()),
                 # in a missing stretch no hour has a value of its own; the table tells the total
-                "value": value if quality == "A" else None, "total": value, "quality": quality,
+                "value": value if quality == "A" else None, "total": value if quality == "E" else None,
+                "quality": quality,
                 "method": method, "flags": rules.flag_names(flags),
             }
             for start, end, value, _exponent, quality, method, flags, _version, _computed in intervals
