@@ -105,12 +105,12 @@ def _deliver(delivery: OutboxDelivery, clock: Clock) -> None:
         log.info("outbox.delivered", handler=delivery.handler, seconds=round(time.perf_counter() - started, 3))
 
 
-def _mark(claim: UUID) -> Path:
+def _mark(claim: UUID | None) -> Path:
     return get_settings().run_dir / f"delivery-{claim}.lock"
 
 
 @contextmanager
-def _under_way(claim: UUID) -> Iterator[None]:
+def _under_way(claim: UUID | None) -> Iterator[None]:
     """A file that is locked during a delivery, so that others on this machine see when its process was killed."""
     path = _mark(claim)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -172,7 +172,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = QALA.data_dir / "static"
 # Swagger UI comes with Ninja's wheel; Ninja itself is no app here, as every command would then import it.
 _ninja = find_spec("ninja")
-STATICFILES_DIRS: list[Path | tuple[str, Path]] = [PACKAGE / "site" / "static"]
+STATICFILES_DIRS: list[tuple[str, Path]] = []
 if _ninja is not None and _ninja.origin is not None:
     STATICFILES_DIRS.append(("ninja", Path(_ninja.origin).parent / "static" / "ninja"))
 STORAGES = {

@@ -251,12 +251,12 @@ def test_every_refused_row_has_its_line_its_reason_and_what_it_was(load: conftes
         assert contents[:2] == ["m", "m,2026-05-01T00:00:00Z,5,6"]
         assert all(len(content) <= 300 for content in contents)
     assert set(current("m").values()) == {-7}
-    row = Load.objects.latest("started_at")
-    assert row.refused_by_reason == found.refused_by_reason
-    assert [(int(one["line"]), one["reason"]) for one in refused_rows(row, limit=100)] == expected
+    latest = Load.objects.latest("started_at")
+    assert latest.refused_by_reason == found.refused_by_reason
+    assert [(int(one["line"]), one["reason"]) for one in refused_rows(latest, limit=100)] == expected
     shown = list_refusals("m")
     assert len({line for _, line, *_ in shown}) == len(shown), "loading again shows a refusal once"
-    assert get_load(row.pk, who=US).rows_refused == len(BAD_ROWS)
+    assert get_load(latest.pk, who=US).rows_refused == len(BAD_ROWS)
 
 
 def test_refused_rows_of_parquet_files(load: conftest.Load, tmp_path: Path) -> None:

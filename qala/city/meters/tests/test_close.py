@@ -54,7 +54,7 @@ def by_hand(readings: Series, limit: int) -> list[Row]:
         dt, dv = after[0] - before[0], after[1] - before[1]
         flags = MISSING if dt > MAX_GAP_US else 0
         flags |= FALL if dv < 0 else 0
-        if limit >= 0 and dv > limit * max(Fraction(dt, HOUR_US), 1):
+        if limit >= 0 and dv > limit * max(Fraction(dt, HOUR_US), Fraction(1)):
             flags |= JUMP
         return flags
 

@@ -209,7 +209,7 @@ def test_by_the_action_itself_and_as_of(truth: pl.DataFrame, tmp_path: Path) -> 
     from qala.kernel.clock import SetClock
 
     at = datetime(2026, 5, 12, tzinfo=UTC)
-    given = {"path": FILE, "profile": find_profile("daiad"), "profile_name": "daiad", "who": US}
+    given: dict[str, Any] = {"path": FILE, "profile": find_profile("daiad"), "profile_name": "daiad", "who": US}
     assert load_readings(**given, clock=SetClock(at)).new == ROWS
     assert load_readings(**given, clock=SetClock(at + timedelta(days=1))).already_there == ROWS
     assert Device.objects.count() == METERS
