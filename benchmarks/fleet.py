@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+Jitter = Literal["minutes", "seconds"]
 METERS = 35_000
 START = datetime(2025, 9, 1, tzinfo=UTC)
 SLOT = timedelta(minutes=15)
@@ -25,13 +27,17 @@ def serials(meters: int) -> list[str]:
     return [f"WM-{number * 7919 % 1_000_003:07d}-{number % 97:02d}" for number in range(meters)]
 
 
-def batches(meters: int, slots: int, seed: int = 20250901) -> Iterator[pa.Table]:
-    """Tables (serial, time, value in litres) of the readings as they arrive: slot by slot, within a slot by time."""
+def batches(meters: int, slots: int, jitter: Jitter = "minutes", seed: int = 20250901) -> Iterator[pa.Table]:
+    """Tables (serial, time, value in litres) of the readings as they arrive: slot by slot, within a slot by time.
+
+    Each meter has its own minute of the quarter of an hour; a reading may come a minute late, or (``seconds``) at any
+    second of its minute, which nothing can compress.
+    """
     rng = np.random.default_rng(seed)
     words = pa.array(serials(meters))
     register = rng.integers(0, 900_000, meters)
     mean = rng.gamma(2.0, 2.2, meters)  # litres a quarter of an hour
-    second = rng.integers(0, 840, meters)
+    own = rng.integers(0, 14, meters) * 60
     base = int(START.timestamp())
     for first in range(0, slots, SLOTS_AT_ONCE):
         some = range(first, min(first + SLOTS_AT_ONCE, slots))
@@ -41,7 +47,8 @@ def batches(meters: int, slots: int, seed: int = 20250901) -> Iterator[pa.Table]
             share = DAY[hour] / DAY.mean()
             runs = rng.random(meters) < 0.25 * share  # most quarters of an hour nobody opens a tap
             register = register + np.where(runs, rng.poisson(mean * 4), 0)
-            time = second + rng.integers(0, 60, meters)  # radio and clock: within a minute
+            late = rng.integers(0, 60, meters) if jitter == "seconds" else 60 * (rng.random(meters) < 0.2)
+            time = own + late
             order = np.argsort(time, kind="stable")
             times.append((base + slot * 900 + time)[order])
             values.append(register[order])
@@ -55,7 +62,9 @@ def batches(meters: int, slots: int, seed: int = 20250901) -> Iterator[pa.Table]
         )
 
 
-def write_files(folder: Path, meters: int, slots: int, *, parquet: str | None = None, text_slots: int = 0) -> None:
+def write_files(
+    folder: Path, meters: int, slots: int, *, parquet: str, text_slots: int = 0, jitter: Jitter = "minutes"
+) -> None:
     """Write ``slots`` of readings as Parquet, and the first ``text_slots`` as CSV and as line protocol.
 
     Files: ``<parquet>.parquet``, ``readings.csv`` (RFC 3339 times, header), ``readings.lines`` (seconds).
@@ -63,11 +72,10 @@ def write_files(folder: Path, meters: int, slots: int, *, parquet: str | None = 
     parquet_file = csv_file = None
     with (folder / "readings.lines").open("wb") as lines:
         left = text_slots * meters
-        for batch in batches(meters, slots):
-            if parquet:
-                if parquet_file is None:
-                    parquet_file = pq.ParquetWriter(folder / f"{parquet}.parquet", batch.schema, compression="zstd")
-                parquet_file.write_table(batch)
+        for batch in batches(meters, slots, jitter):
+            if parquet_file is None:
+                parquet_file = pq.ParquetWriter(folder / f"{parquet}.parquet", batch.schema, compression="zstd")
+            parquet_file.write_table(batch)
             if left > 0:
                 some = batch.slice(0, left)
                 left -= some.num_rows

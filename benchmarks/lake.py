@@ -291,6 +291,7 @@ def main() -> None:
     given = arguments(
         __doc__ or "", ("--scale", {"type": float, "default": 1.0, "help": "share of the 35,000 meters"}),
         ("--only", {"choices": ["peers", "full"], "help": "one half of it"}),
+        ("--jitter", {"choices": ["minutes", "seconds"], "default": "minutes", "help": "how late a reading may be"}),
     )  # fmt: skip
     meters = max(100, round(fleet.METERS * given.scale))
     slots = fleet.DAYS * 96
@@ -299,7 +300,7 @@ def main() -> None:
     with work_folder(given) as folder:
         say(f"  writing {meters * slots:,} readings of {meters:,} meters …")
         if given.only != "peers" and not (folder / "all.parquet").exists():  # kept by an earlier run with --work
-            fleet.write_files(folder, meters, slots, parquet="all")
+            fleet.write_files(folder, meters, slots, parquet="all", jitter=given.jitter)
         if given.only != "full":
             fleet.write_files(folder, meters, peer_slots, parquet="beside", text_slots=peer_slots)
             beside_peers(found, folder, meters, peer_slots)

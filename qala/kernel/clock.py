@@ -38,8 +38,11 @@ def utc(value: datetime) -> datetime:
     """``value`` in UTC.
 
     Raises:
-        ValueError: it has no zone, so that its instant is unknown.
+        ValueError: it has no zone, so that its instant is unknown, or lies outside the calendar in UTC.
     """
     if value.tzinfo is None:
         raise ValueError(f"{value.isoformat()} has no time zone")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value.isoformat()} lies outside the calendar") from None

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from .clock import utc
 from .errors import BadInput
 from .ranges import TimeRange
 
@@ -34,6 +35,15 @@ def decode_cursor(cursor: str, *kinds: Callable[[str], Any]) -> tuple[Any, ...]:
         return tuple(kind(str(text)) for kind, text in zip(kinds, texts, strict=True))
     except (ValueError, binascii.Error, UnicodeDecodeError):
         raise BadInput("The cursor is not one that this list gave.", fix="Start without a cursor.") from None
+
+
+def cursor_instant(text: str) -> datetime:
+    """An instant in a cursor, in UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return utc(datetime.fromisoformat(text))
 
 
 def parse_instant(text: str, zone: ZoneInfo) -> datetime:
@@ -67,6 +77,9 @@ def span_of(start: datetime | None, end: datetime | None, *others: datetime | No
                 fix="Add Z or an offset such as +05:00 (+ is %2B in an address).",
             )
     try:
+        for other in others:
+            if other is not None:
+                utc(other)
         return TimeRange(start, end)
     except ValueError as error:
         raise BadInput(f"The range of time is wrong: {error}.") from None

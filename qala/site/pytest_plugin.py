@@ -101,6 +101,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     with (folder / "qala.toml").open("a") as file:
         file.write('log_level = "warning"\n')
     os.environ["QALA_DATA_DIR"] = str(folder)
+    # tests read English; cities and commands that they start speak it too, unless a test says otherwise
+    os.environ["QALA_LANGUAGE"] = "en"
+    os.environ["LC_ALL"] = "C.UTF-8"
     return (yield)
 
 

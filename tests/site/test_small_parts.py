@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,8 @@ class TestBridge:
             }  # fmt: skip
             await bridge.Pages(application, 2)(scope, receive, send)
 
-        asyncio.run(ask())
+        with ThreadPoolExecutor(1) as thread:  # a browser that other tests hold open has a loop in this one
+            thread.submit(asyncio.run, ask()).result(60)
         return sent
 
     def test_variables(self) -> None:

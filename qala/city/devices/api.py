@@ -9,7 +9,7 @@ from typing import Annotated
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
 
-from qala.kernel.paging import decode_cursor, encode_cursor, span_of
+from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, span_of
 
 from . import store
 
@@ -83,7 +83,7 @@ def list_readings(
     as_of: datetime | None = None, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> dict[str, object]:  # fmt: skip
     """Ordered by series and time; `next_cursor` continues where the page ended, `null` at the end."""
-    after = decode_cursor(cursor, int, datetime.fromisoformat) if cursor else None
+    after = decode_cursor(cursor, int, cursor_instant) if cursor else None
     items, following = store.page_readings(
         who=request.who, span=span_of(start, end, as_of), serial=serial, property=property, as_of=as_of,  # type: ignore[attr-defined]
         after=(after[0], after[1]) if after else None, limit=limit,

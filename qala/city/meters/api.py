@@ -9,7 +9,7 @@ from typing import Annotated
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
 
-from qala.kernel.paging import decode_cursor, encode_cursor, span_of
+from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, span_of
 
 from . import store
 
@@ -45,7 +45,7 @@ def list_intervals(
 ) -> dict[str, object]:  # fmt: skip
     """Ordered by series and start. An interval is longer than an hour where hours are missing: its total is known, the
     hours' shares are not. Quality N: the register fell or jumped, the difference is no consumption."""
-    after = decode_cursor(cursor, int, datetime.fromisoformat) if cursor else None
+    after = decode_cursor(cursor, int, cursor_instant) if cursor else None
     items, following = store.page_intervals(
         who=request.who, span=span_of(start, end, as_of), serial=serial, property=property, as_of=as_of,  # type: ignore[attr-defined]
         after=(after[0], after[1]) if after else None, limit=limit,

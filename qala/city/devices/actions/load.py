@@ -282,7 +282,7 @@ class _Run:
 
     def _parquet(self, cursor: Cursor) -> None:
         try:
-            file = pq.ParquetFile(self.path, memory_map=True)
+            file = pq.ParquetFile(self.path, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise BadInput(f"{self.path.name} is not a Parquet file: {error}.") from None
         with file:

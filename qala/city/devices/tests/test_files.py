@@ -149,7 +149,7 @@ def test_locked_archives(load: conftest.Load, content: bytes, said: str) -> None
 def test_damaged_zip_content(load: conftest.Load) -> None:
     content = bytearray(zipped(("r.csv", BODY * 500)))
     content[60:90] = b"\xff" * 30
-    with pytest.raises(BadInput, match="damaged|broken"):
+    with pytest.raises(BadInput, match=r"damaged|broken"):
         load(bytes(content))
 
 
@@ -162,7 +162,7 @@ def test_a_damaged_parquet_file(load: conftest.Load, tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 3 : len(content) // 3 + 400] = b"\x99" * 400
     path.write_bytes(content)
-    with pytest.raises(BadInput, match="damaged|not a Parquet"):
+    with pytest.raises(BadInput, match=r"damaged|not a Parquet"):
         load(path, format="parquet")
 
 
@@ -183,7 +183,7 @@ def test_a_bomb(load: conftest.Load, tmp_path: Path) -> None:
 
 def test_more_than_the_installation_takes(load: conftest.Load, settings, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     settings.QALA = settings.QALA.model_copy(update={"load_max_gib": 0})
-    with pytest.raises(TooMuch, match="QALA_LOAD_MAX_GIB|0 GiB"):
+    with pytest.raises(TooMuch, match="more than 0 GiB"):
         load(BODY)
 
 

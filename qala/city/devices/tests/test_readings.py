@@ -37,7 +37,7 @@ def test_another_value_is_a_new_version_and_the_latest_received_is_current(load:
     found = load(f"m,{AT}Z,7\n", at=LATER)
     assert (found.new, found.new_versions, found.already_there) == (0, 1, 0)
     assert current("m") == {AT: 7, "2026-05-01T01:00:00": 6}
-    at, value, quality, version, received, source = list_readings(series_of("m"), span=TimeRange())[0]
+    _, value, _, version, received, source = list_readings(series_of("m"), span=TimeRange())[0]
     assert (value, version, received, source) == (7, 2, LATER, f"load:{found.load_id}")
 
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -91,12 +90,12 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, lake_tables: None) -> Loade
 
 
 @pytest.fixture(scope="module")
-def exported(loaded: Loaded) -> Iterator[dict[str, pl.DataFrame]]:
+def exported(loaded: Loaded) -> dict[str, pl.DataFrame]:
     """What the commands export: readings in both forms, and intervals."""
     out = loaded.folder.parent
     for name, form in (("readings", "csv"), ("readings", "parquet"), ("intervals", "parquet")):
         command(loaded.folder, "export", name, str(out / f"{name}.{form}"), "--format", form)
-    yield {
+    return {
         "csv": pl.read_csv(out / "readings.csv", infer_schema=False),
         "parquet": pl.read_parquet(out / "readings.parquet"),
         "intervals": pl.read_parquet(out / "intervals.parquet"),
@@ -223,6 +222,6 @@ def test_by_the_action_itself_and_as_of(truth: pl.DataFrame, tmp_path: Path) -> 
     )
     assert [item.value * 1000 for item in items] == here["litres"][:10].to_list() and following is not None
     done = close([one.pk], now=at)
-    assert done.written > 8000
+    assert done.written > 5000
     assert close([one.pk], now=at + timedelta(days=1)).written == 0
     assert export_intervals(tmp_path / "i.csv", "csv", who=US, span=TimeRange()) == done.written

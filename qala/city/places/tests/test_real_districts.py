@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from pytest_django.fixtures import SettingsWrapper
 import shapely
 from django.utils import translation
 
@@ -25,7 +26,8 @@ CODES = {fact.wikidata: code for code, fact in DISTRICTS.items()}
 
 
 @pytest.fixture
-def loaded(load: Load, real_districts: bytes) -> None:
+def loaded(load: Load, real_districts: bytes, settings: SettingsWrapper) -> None:
+    settings.LANGUAGE_CODE = "kk"  # the city's own, which plain names are in
     summary = load(real_districts)
     assert (summary.read, summary.new, summary.refused) == (8, 8, ())
 
