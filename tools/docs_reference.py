@@ -190,7 +190,8 @@ def settings() -> Page:
         "Every setting is a variable `QALA_…` or a line of one TOML file, `qala.toml` in the data folder (another one is "
         "named by `QALA_CONFIG`). In the file the name is written in small letters without `QALA_`: `port = 8000`. "
         "Where several say something, the first of these counts: variable, secret file, TOML file, default. "
-        "An unknown name in the file, or a wrong value anywhere, stops every command and is named.",
+        "An unknown name in the file, or a wrong value anywhere, stops every command and is named. Only `data_dir` can't be a "
+        "line of the file: it is given as `--data-dir` or `QALA_DATA_DIR`.",
     )
     rows: list[Sequence[object]] = []
     for name, field in Settings.model_fields.items():

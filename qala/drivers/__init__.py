@@ -1,4 +1,4 @@
-"""Device models as data: one TOML file a model in this folder, or in a folder of the city's own."""
+"""Device models as data: one TOML file a model in this folder."""
 
 from __future__ import annotations
 

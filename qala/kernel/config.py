@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -108,6 +110,16 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
+    @field_validator("database_url", "lake_catalogue_url")
+    @classmethod
+    def _plain_url(cls, value: SecretStr | None) -> SecretStr | None:
+        url = urlsplit(value.get_secret_value()) if value is not None else None
+        if url is not None and url.scheme not in ("postgresql", "postgres"):
+            raise ValueError("it begins with postgresql://")
+        if url is not None and (url.query or url.fragment):
+            raise ValueError("it takes no parameters after the name; set libpq's own variables, e.g. PGSSLMODE")
+        return value
+
     @field_validator("city_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -175,6 +187,7 @@ def get_settings() -> Settings:
     secrets = os.environ.get("QALA_SECRETS_DIR")
     if os.environ.get("QALA_CONFIG") and not toml_file().is_file():
         raise BadInput(f"QALA_CONFIG names {toml_file()}, which is not a file.", fix="Correct the path or unset it.")
+    _refuse_data_dir()
     try:
         settings = Settings(_secrets_dir=secrets) if secrets else Settings()
     except ValidationError as error:
@@ -186,3 +199,16 @@ def get_settings() -> Settings:
     except ValueError as error:  # the TOML itself does not parse
         raise BadInput(f"{toml_file()} is not TOML: {error}", fix="Correct that line.") from None
     return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+
+
+def _refuse_data_dir() -> None:
+    """The data folder is named outside the file, which lies in that folder unless ``QALA_CONFIG`` says otherwise."""
+    try:
+        found = tomllib.loads(toml_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # not there, or told as no TOML by the reading itself
+    if "data_dir" in found:
+        raise BadInput(
+            f"{toml_file()} names data_dir, which can't be a line of it.",
+            fix="Give --data-dir or QALA_DATA_DIR instead.",
+        )

@@ -21,6 +21,7 @@ from qala.kernel.config import Settings
 
 SECRET_NAME = re.compile(r"(?i)passw|secret|token|cookie|authorization|api_?key|session_?key|credential")
 SECRET_IN_URL = re.compile(r"(?i)([?&;][\w.-]*(?:token|key|secret|passw|code|sig)[\w.-]*=)[^&\s\"']+")
+PASSWORD_IN_TEXT = re.compile(r"(?i)(passw\w*\s*=\s*)('[^']*'|\S+)")
 PASSWORD_IN_URL = re.compile(r"(\w+://[^/\s:@]*:)[^@/\s]+@")
 HIDDEN = "[hidden]"
 FILE_BYTES, FILES_KEPT = 5_000_000, 3
@@ -127,5 +128,6 @@ def hide_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> M
         if SECRET_NAME.search(name) and value is not None and not isinstance(value, bool | int | float):
             event[name] = HIDDEN
         elif isinstance(value, str) and ("=" in value or "@" in value):
-            event[name] = PASSWORD_IN_URL.sub(rf"\1{HIDDEN}@", SECRET_IN_URL.sub(rf"\1{HIDDEN}", value))
+            text = PASSWORD_IN_TEXT.sub(rf"\1{HIDDEN}", SECRET_IN_URL.sub(rf"\1{HIDDEN}", value))
+            event[name] = PASSWORD_IN_URL.sub(rf"\1{HIDDEN}@", text)
     return event

@@ -28,7 +28,9 @@ def _database() -> dict[str, Any]:
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(QALA.records_path),
-            "TEST": {"NAME": str(QALA.data_dir / "test-records.sqlite")},  # threads wait for a file's locks, not memory's
+            "TEST": {
+                "NAME": str(QALA.data_dir / "test-records.sqlite")
+            },  # threads wait for a file's locks, not memory's
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

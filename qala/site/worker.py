@@ -218,5 +218,8 @@ def _again(stop: threading.Event, what: Callable[[], object], interval: float) -
                 log.error("worker.fault", error=f"{type(error).__name__}: {error}")
             connection.close()  # the next round opens another one
             wait = min(wait * 2, LONGEST_WAIT)
+        except Exception:  # a fault of ours must not end this thread, which nobody would notice
+            log.exception("worker.fault")
+            wait = min(wait * 2, LONGEST_WAIT)
         if not more:
             stop.wait(wait)

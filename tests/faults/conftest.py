@@ -9,13 +9,13 @@ import pytest
 
 from .city import City, prepared_city
 
-METERS, HOURS = 150, 2400
+METERS, HOURS = 120, 2000
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
 def registers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 360,000 readings by meter and hour, some 12 MB: three parts, one or two seconds."""
+    """A file of 240,000 readings by meter and hour, some 7 MB: two parts, one or two seconds."""
     path = tmp_path_factory.mktemp("registers") / "registers.csv"
     times = [(START + timedelta(hours=hour)).strftime("%Y-%m-%dT%H:%M:%SZ") for hour in range(HOURS)]
     with path.open("w") as file:

@@ -70,7 +70,7 @@ def test_the_hourly_use_can_be_taken_away(visit: Visit) -> None:
     page = visit(METER)
     with page.expect_download() as begun:
         page.get_by_role("link", name="Hourly use, CSV").click()
-    rows = list(csv.DictReader(Path(begun.value.path()).open(encoding="utf-8")))
+    rows = list(csv.DictReader(Path(begun.value.path()).read_text(encoding="utf-8").splitlines()))
     assert [row["value"] for row in rows if row["quality"] == "E"] == ["0.04"]
     assert {row["unit"] for row in rows} == {"m3"}
     assert all(row["start"].endswith("Z") for row in rows)
@@ -83,7 +83,7 @@ def test_a_file_says_what_came_and_what_was_refused(visit: Visit, prepared: tupl
     expect(page.locator("[data-field=rows_refused]")).to_have_text("2")
     with page.expect_download() as begun:
         page.get_by_role("link", name="All refused rows").click()
-    rows = list(csv.DictReader(Path(begun.value.path()).open(encoding="utf-8")))
+    rows = list(csv.DictReader(Path(begun.value.path()).read_text(encoding="utf-8").splitlines()))
     assert [(row["line"], row["reason"]) for row in rows] == [("16", "not_a_number"), ("17", "future")]
 
 
@@ -92,7 +92,9 @@ def test_a_load_under_way_moves_on_its_page(visit: Visit, city: RunningCity, tmp
     with file.open("w") as out:
         out.write("user key;datetime;meter reading;diff\n")
         for number in range(400_000):
-            out.write(f"L-{number % 400:03};{1 + number // 9600 % 28:02}/07/2016 {number // 400 % 24:02}:00:00;{number};\n")
+            out.write(
+                f"L-{number % 400:03};{1 + number // 9600 % 28:02}/07/2016 {number // 400 % 24:02}:00:00;{number};\n"
+            )
     command = [sys.executable, "-m", "qala", "load", "readings", str(file), "--profile", "daiad"]
     loading = subprocess.Popen(
         [*command, "--data-dir", str(city.data_dir)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -138,7 +140,9 @@ def test_pages_keep_nobody_out(visit: Visit, language: str, width: int, scheme: 
         page.goto(path)
         page.wait_for_load_state("networkidle")
         assert serious(page) == [], name
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is wider than the screen"
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+            f"{name} is wider than the screen"
+        )
         assert page.locator("html").get_attribute("lang") == language
 
 

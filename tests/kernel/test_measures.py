@@ -57,7 +57,9 @@ def test_storing_again_writes_nothing() -> None:
     assert known() == [("a", 0, 1.5), ("a", 1, 0.1 + 0.2), ("b", 0, None)]
 
 
-@pytest.mark.parametrize("change", [{"value": 2.0}, {"n": 6}, {"lower": 0.5}, {"provenance": "other"}, {"publishable": False}])
+@pytest.mark.parametrize(
+    "change", [{"value": 2.0}, {"n": 6}, {"lower": 0.5}, {"provenance": "other"}, {"publishable": False}]
+)
 def test_any_difference_is_a_new_value(change: dict[str, Any]) -> None:
     put(value("a", 0, 1.0), value("a", 1, 1.0))
     assert put(replace(value("a", 0, 1.0), **change), value("a", 1, 1.0), now=NOW + DAY) == 1
@@ -113,7 +115,9 @@ def test_dimensions() -> None:
     left, right = {"kind": "pump", "side": "left"}, {"side": "right", "kind": "pump"}
     put(value("a", 0, 1, dimensions=left), value("a", 0, 2, dimensions=right), name=BY_KIND)
     turned = {"side": "left", "kind": "pump"}
-    assert put(value("a", 0, 1, dimensions=turned), value("a", 0, 2, dimensions=right), name=BY_KIND, now=NOW + DAY) == 0
+    assert (
+        put(value("a", 0, 1, dimensions=turned), value("a", 0, 2, dimensions=right), name=BY_KIND, now=NOW + DAY) == 0
+    )
     assert [one.value for one in ask(BY_KIND, grain="day", dimensions=turned)] == [1]
     assert {one.dimensions["side"] for one in ask(BY_KIND, grain="day")} == {"left", "right"}
 

@@ -234,7 +234,10 @@ class TestBridge:
                 seen.append(error)
             return [b""]
 
-        parts: list[dict[str, Any]] = [{"type": "http.request", "body": b"x" * 300_000, "more_body": True}, {"type": "http.disconnect"}]
+        parts: list[dict[str, Any]] = [
+            {"type": "http.request", "body": b"x" * 300_000, "more_body": True},
+            {"type": "http.disconnect"},
+        ]
         self.answer(application, parts, [(b"content-length", b"900000")])
         assert isinstance(seen[0], OSError)
 

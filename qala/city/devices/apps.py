@@ -36,7 +36,7 @@ class DevicesConfig(MatterConfig):
             permissions=(
                 Permission("devices.view", _("See devices and their readings")),
                 Permission("devices.load", _("Load files of readings and see what was refused")),
-                Permission("devices.manage", _("Register, move and retire devices")),
+                Permission("devices.manage", _("Register devices")),
             ),
             grants={
                 **dict.fromkeys(STAFF, ("devices.view",)),
@@ -47,7 +47,7 @@ class DevicesConfig(MatterConfig):
             lake_tables=(READINGS, REFUSALS),
             told=(
                 Told("devices.registered", "count; devices: ids of the first hundred"),
-                Told("devices.readings_kept", "source; first, last: RFC 3339; counts read, new, new_versions, already_there, refused"),
+                Told("devices.readings_kept", "source; first, last, at (when they were kept): RFC 3339; counts read, new, new_versions, already_there, refused"),
             ),
             streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
             commands=(

@@ -37,15 +37,18 @@ class Closed:
     span: TimeRange | None = None
 
 
-def close(series: Sequence[int], *, now: datetime) -> Closed:
+def close(series: Sequence[int], *, now: datetime, since: datetime | None = None) -> Closed:
     """Compute the hourly consumption of registers anew and store what differs; then the measures of the days touched.
 
     Idempotent: closing again writes nothing. Series that are no registers are passed over.
+
+    Args:
+        since: when the first attempt may have begun, if this is not it: what that one left is finished.
     """
     # of two that close the same registers at once, the one that read less might else have the last word
     with get_lake().alone("meters.close"):
-        done = _close(series, now)
-    if done.written or done.withdrawn:
+        done = _close(series, now, since or now)
+    if done.span is not None:
         with transaction.atomic():
             outbox.tell(
                 "meters.closed",
@@ -58,24 +61,45 @@ def close(series: Sequence[int], *, now: datetime) -> Closed:
     return done
 
 
-def _close(series: Sequence[int], now: datetime) -> Closed:
+def _close(series: Sequence[int], now: datetime, since: datetime) -> Closed:
     held = store.registers(list(series))
     done = Closed(series=len(held))
-    spans: dict[str, TimeRange] = {}
     for batch in _batches(sorted(held)):
-        written, withdrawn, span = _close_batch(batch, held, now)
-        done = Closed(done.series, done.written + written, done.withdrawn + withdrawn, 0, _hull(done.span, span))
-        if span is not None:
-            for name in {store.MEASURES[held[one][0]] for one in batch if held[one][0] in store.MEASURES}:
-                spans[name] = _hull(spans.get(name), span) or span
+        written, withdrawn = _close_batch(batch, held, now)
+        done = replace(done, written=done.written + written, withdrawn=done.withdrawn + withdrawn)
+    # asked of the lake rather than remembered: an attempt that died before the measures has changed them too
+    spans: dict[str, TimeRange] = {}
+    for one, span in store.changed_since(since, sorted(held)).items():
+        name = store.MEASURES.get(held[one][0])
+        done = replace(done, span=_hull(done.span, span))
+        if name is not None:
+            spans[name] = _hull(spans.get(name), span) or span
     values = sum(compute_days(name, span=span, now=now) for name, span in sorted(spans.items()))
     return replace(done, values=values)
 
 
-def close_source(*, source: str, first: str, last: str, now: datetime) -> Closed:
-    """Close the registers that a source's readings touch; ``first`` and ``last`` are their times, RFC 3339."""
+def close_source(*, source: str, first: str, last: str, since: str, now: datetime) -> Closed:
+    """Close the registers that a source's readings touch.
+
+    Args:
+        first, last: times of its readings, RFC 3339.
+        since: when they were told of, RFC 3339.
+    """
     span = TimeRange(datetime.fromisoformat(first), datetime.fromisoformat(last) + timedelta(microseconds=1))
-    return close([series for series, _, _ in touched_series(source, span=span)], now=now)
+    touched = [series for series, _, _ in touched_series(source, span=span)]
+    return close(touched, now=now, since=min(now, datetime.fromisoformat(since)))
+
+
+def compute_all_days(*, now: datetime) -> int:
+    """Compute every consumption measure for all days that there are intervals of, e.g. after borders changed.
+
+    Returns:
+        how many values were written.
+    """
+    whole = store.extent_of_all()
+    if whole is None:
+        return 0
+    return sum(compute_days(name, span=TimeRange(*whole), now=now) for name in sorted(set(store.MEASURES.values())))
 
 
 def _iso(span: TimeRange | None, side: str) -> str | None:
@@ -111,7 +135,7 @@ def _batches(series: list[int]) -> Iterable[list[int]]:
 
 def _close_batch(
     batch: list[int], held: dict[int, tuple[str, str, int, Decimal, object]], now: datetime
-) -> tuple[int, int, TimeRange | None]:
+) -> tuple[int, int]:
     lake = get_lake()
     wanted = pa.table({"series": pa.array(batch, pa.int32())})
     with lake.question() as cursor:
@@ -128,26 +152,28 @@ def _close_batch(
     numbers, where = np.unique(series, return_inverse=True)
     step = np.array([steps[int(one)] for one in numbers], dtype=np.int64)[where]
     found = rules.close(series, t, value, step)
-    factor, exponent = zip(*(whole_multiplier(held[int(one)][3], held[int(one)][2]) for one in numbers), strict=True)
+    factor, exponent = zip(
+        *(rules.whole_multiplier(held[int(one)][3], held[int(one)][2]) for one in numbers), strict=True
+    )
     place = np.searchsorted(numbers, found.series)
+    value, flags = rules.multiplied(found.value, np.array(factor, dtype=np.int64)[place], found.flags)
     words = [rules.quality_and_method(flags) for flags in range(8)]
-    flags = found.flags.astype(np.int64)
     staged = pa.table(
         {
             "series": found.series.astype(np.int32),
             "start_at": pa.array(found.start, pa.timestamp("us")),
             "end_at": pa.array(found.end, pa.timestamp("us")),
-            "value": found.value * np.array(factor, dtype=np.int64)[place],
+            "value": value,
             "exponent": np.array(exponent, dtype=np.int8)[place],
             "quality": pa.DictionaryArray.from_arrays(flags, pa.array([word[0] for word in words])).cast(pa.string()),
             "method": pa.DictionaryArray.from_arrays(flags, pa.array([word[1] for word in words])).cast(pa.string()),
-            "flags": found.flags,
+            "flags": flags.astype(np.uint8),
         }
     )
     return _store(staged, wanted, batch, now)
 
 
-def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) -> tuple[int, int, TimeRange | None]:
+def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) -> tuple[int, int]:
     """Insert the staged intervals that differ from the current ones, and withdraw those that are no more."""
     lake = get_lake()
     cursor = lake.cursor()
@@ -158,7 +184,7 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
         cursor.register("staged", staged)
         cursor.register("wanted", wanted)
 
-        def work(held: Cursor) -> tuple[int, int, TimeRange | None]:
+        def work(held: Cursor) -> tuple[int, int]:
             sql = store.current_sql(TimeRange(), None, {}, f"series BETWEEN {batch[0]} AND {batch[-1]}")
             held.execute(
                 f"CREATE OR REPLACE TEMP TABLE current AS SELECT * FROM ({sql}) SEMI JOIN wanted USING (series)"
@@ -172,10 +198,7 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
                 """CREATE OR REPLACE TEMP TABLE gone AS
                    SELECT series, start_at, end_at FROM current ANTI JOIN staged USING (series, start_at)"""
             )
-            counts = held.execute(
-                """SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone), min(start_at), max(end_at)
-                   FROM (SELECT start_at, end_at FROM changed UNION ALL SELECT start_at, end_at FROM gone)"""
-            ).fetchone()
+            counts = held.execute("SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)").fetchone()
             assert counts is not None
             if counts[0] or counts[1]:
                 # computed last also where the clock was set back since
@@ -193,21 +216,11 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
                        SELECT series, start_at, end_at, NULL, NULL, 'N', 'withdrawn', 0, $now FROM gone""",
                     {"now": computed},
                 )
-            if counts[2] is None:
-                return 0, 0, None
-            return counts[0], counts[1], TimeRange(counts[2].replace(tzinfo=UTC), counts[3].replace(tzinfo=UTC))
+            return counts[0], counts[1]
 
         return lake.commit(work, cursor=cursor)
     finally:
         cursor.close()
-
-
-def whole_multiplier(multiplier: Decimal, exponent: int) -> tuple[int, int]:
-    """A multiplier as a whole factor and the exponent that results with the register's own: 1.5 at -3 is (15, -4)."""
-    _, digits, power = multiplier.normalize().as_tuple()
-    assert isinstance(power, int)
-    factor = int("".join(map(str, digits))) * (10**power if power > 0 else 1)
-    return factor, exponent + min(power, 0)
 
 
 def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:

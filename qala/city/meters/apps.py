@@ -42,7 +42,10 @@ class MetersConfig(MatterConfig):
             Measure("meters.heat_kwh", _("Heat used"), "kWh", "place", ("day",), HOW),
         ),
         told=(Told("meters.closed", "series, written, withdrawn: counts; first, last: RFC 3339"),),
-        heard=(Heard("devices.readings_kept", "qala.city.meters.handlers.readings_kept"),),
+        heard=(
+            Heard("devices.readings_kept", "qala.city.meters.handlers.readings_kept"),
+            Heard("places.borders_changed", "qala.city.meters.handlers.borders_changed"),
+        ),
         commands=(Command("export intervals", "qala.city.meters.commands.export_intervals"),),
         demo="qala.city.meters.demo.load",
         status="qala.city.meters.store.status",

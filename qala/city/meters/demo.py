@@ -12,11 +12,11 @@ from django.conf import settings
 from django.db import transaction
 from numpy.typing import NDArray
 
-from qala.city.devices.public import Series, keep_staged, mark_seen, tell_kept
+from qala.city.devices.public import Series, keep_staged, mark_seen, tell_kept, touched_series
 from qala.kernel import outbox
 from qala.kernel.access import Who
 from qala.kernel.lake import get_lake
-from qala.kernel.ranges import day_start, local_day
+from qala.kernel.ranges import TimeRange, day_start, local_day
 
 DAYS = 14
 HOUR_US = 3_600_000_000
@@ -49,9 +49,12 @@ def load(*, who: Who, now: datetime, progress: Any) -> None:
             Series.objects.filter(device__is_demo=True, property=name).order_by("pk").values_list("pk", "exponent")
         )
         if rows:
-            numbers = np.array([row[0] for row in rows], dtype=np.int64)
-            t, value = _registers(rng, len(rows), name, rows[0][1], now)
-            _keep(numbers, t, value, source=f"demo:{name}", now=now)
+            source = f"demo:{name}"
+            if not _is_kept(source):  # another start would draw other registers
+                numbers = np.array([row[0] for row in rows], dtype=np.int64)
+                t, value = _registers(rng, len(rows), name, rows[0][1], now)
+                _keep(numbers, t, value, source=source, now=now)
+            _tell(source, now)
         progress.advance()
     outbox.deliver_due()
     progress.advance()
@@ -119,17 +122,21 @@ def _keep(
     try:
         cursor.register("arrived", table)
         cursor.execute("CREATE TEMP TABLE staged AS SELECT * FROM arrived")
-        kept = keep_staged(cursor, source=source, now=now)
+        keep_staged(cursor, source=source, now=now)
     finally:
         cursor.close()
-    latest = {int(number): _instant(t[row].max()) for row, number in enumerate(numbers)}
+
+
+def _is_kept(source: str) -> bool:
+    with get_lake().question() as cursor:
+        return cursor.execute("SELECT 1 FROM lake.readings WHERE source = ? LIMIT 1", [source]).fetchone() is not None
+
+
+def _tell(source: str, now: datetime) -> None:
+    """What follows from the readings of a source; harmless to repeat."""
+    touched = touched_series(source, span=TimeRange())
     with transaction.atomic():
-        mark_seen(latest)
+        mark_seen({series: last for series, _, last in touched})
         tell_kept(
-            source=source, first=_instant(times.min()), last=_instant(times.max()), now=now,
-            read=len(series), new=kept.new, new_versions=kept.new_versions, already_there=kept.already_there, refused=0,
+            source=source, first=min(first for _, first, _ in touched), last=max(last for _, _, last in touched), now=now
         )  # fmt: skip
-
-
-def _instant(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(int(microseconds) / 1_000_000, UTC)

@@ -6,6 +6,7 @@ Instants are int64 microseconds since 1970 (UTC), registers int64 in units of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +151,21 @@ def _interpolate(t: Ints, value: Ints, dt: Ints, dv: Ints, at: Ints) -> Ints:
 def _none() -> Intervals:
     empty = np.empty(0, dtype=np.int64)
     return Intervals(empty, empty, empty, empty, np.empty(0, dtype=np.uint8))
+
+
+def whole_multiplier(multiplier: Decimal, exponent: int) -> tuple[int, int]:
+    """A multiplier as a whole factor and the exponent that results with the register's own: 1.5 at -3 is (15, -4)."""
+    _, digits, power = multiplier.normalize().as_tuple()
+    if not isinstance(power, int):
+        raise ValueError(f"{multiplier} is no multiplier")
+    factor = int("".join(map(str, digits))) * (10**power if power > 0 else 1)
+    return factor, exponent + min(power, 0)
+
+
+def multiplied(value: Ints, factor: Ints, flags: NDArray[np.uint8]) -> tuple[Ints, Ints]:
+    """(value × factor, flags); what 64 bits do not hold is no consumption that a meter passed: 0, flagged as a jump."""
+    fits = np.abs(value.astype(np.float64)) * factor < 2.0**62
+    return np.where(fits, value, 0) * factor, np.where(fits, flags, flags | JUMP).astype(np.int64)
 
 
 def quality_and_method(flags: int) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 from django.db.models import Q
 
 from qala import drivers
@@ -103,9 +104,31 @@ def extent(series: int) -> tuple[datetime, datetime] | None:
     return row[0].replace(tzinfo=UTC), row[1].replace(tzinfo=UTC)
 
 
+def extent_of_all() -> tuple[datetime, datetime] | None:
+    """First start and last end of all intervals; ``None`` where there are none."""
+    with get_lake().question() as cursor:
+        row = cursor.execute("SELECT min(start_at), max(end_at) FROM lake.intervals").fetchone()
+    if row is None or row[0] is None:
+        return None
+    return row[0].replace(tzinfo=UTC), row[1].replace(tzinfo=UTC)
+
+
+def changed_since(since: datetime, series: list[int]) -> dict[int, TimeRange]:
+    """For each of the series whose intervals were computed anew at or after ``since``: the span that those lie in."""
+    with get_lake().question() as cursor:
+        cursor.register("wanted", pa.table({"series": pa.array(series, pa.int32())}))
+        rows = cursor.execute(
+            """SELECT series, min(start_at), max(end_at) FROM lake.intervals SEMI JOIN wanted USING (series)
+               WHERE computed_at >= $since GROUP BY series""",
+            {"since": since.astimezone(UTC).replace(tzinfo=None)},
+        ).fetchall()
+    return {one: TimeRange(low.replace(tzinfo=UTC), high.replace(tzinfo=UTC)) for one, low, high in rows}
+
+
 def max_step(model: str, property: str, exponent: int, multiplier: Decimal) -> int:
     """The most that a register of this model can go up in an hour, in its last digit; -1: no limit is known."""
-    for one in drivers.driver(model).property:
+    known = drivers.drivers().get(model)  # a driver may be gone after an update; its meters go on
+    for one in known.property if known else ():
         if one.name == property and one.max_per_hour is not None:
             return int(one.max_per_hour.scaleb(-exponent) / multiplier)
     return -1

@@ -23,12 +23,13 @@ import structlog
 from django.db import DatabaseError
 
 from qala.kernel.config import Settings, get_settings
-from qala.kernel.errors import Unavailable
+from qala.kernel.errors import Conflict, Unavailable
 
 T = TypeVar("T")
 Cursor = duckdb.DuckDBPyConnection
 log = structlog.get_logger(__name__)
 
+# sqlite_scanner or postgres_scanner, by the catalogue
 EXTENSIONS = ("sqlite_scanner", "postgres_scanner", "ducklake")
 # Below this many rows DuckLake keeps them in the catalogue (0.1 ms a row) rather than in a Parquet file of their own.
 INLINED_ROWS = 100
@@ -107,7 +108,7 @@ class Lake:
             },
         )
         try:
-            for name in EXTENSIONS:
+            for name in ("sqlite_scanner" if self.on_sqlite else "postgres_scanner", "ducklake"):
                 self._connection.execute(f"LOAD {quoted(extension_path(name))}")
             self._connection.execute("SET GLOBAL TimeZone = 'UTC'")  # of all cursors, not of this one alone
             attach = (
@@ -118,9 +119,14 @@ class Lake:
                 self._connection.execute(attach)
         except (duckdb.Error, Unavailable) as error:
             self._connection.close()
-            shown = "PostgreSQL" if not self.on_sqlite else str(settings.catalogue_path)
+            # DuckDB's words hold the password of a PostgreSQL catalogue
+            shown = (
+                f"{settings.catalogue_path}) can't be opened: {_first_line(error)}"
+                if self.on_sqlite
+                else ("PostgreSQL) does not answer or refuses.")
+            )
             raise Unavailable(
-                f"The lake's catalogue ({shown}) can't be opened: {_first_line(error)}",
+                f"The lake's catalogue ({shown}",
                 fix="`qala doctor` says more.",
             ) from None
 
@@ -151,7 +157,7 @@ class Lake:
             session = psycopg.connect(url.get_secret_value(), autocommit=True)
             session.execute("SELECT pg_advisory_lock(%s)", [zlib.crc32(f"qala {name}".encode())])
         except psycopg.Error as error:
-            raise Unavailable(f"The lake's catalogue does not answer: {_first_line(error)}") from error
+            raise Unavailable("The lake's catalogue on PostgreSQL does not answer.", fix="Start it.") from error
         with closing(session):  # the server lets go of the lock with the session
             yield
 
@@ -301,7 +307,7 @@ def prepare() -> list[str]:
 
     settings = get_settings()
     for leftover in settings.temp_dir.glob("duckdb-*"):  # of processes that were killed
-        if not Path(f"/proc/{leftover.name.removeprefix('duckdb-')}").exists():
+        if Path("/proc/self").exists() and not Path(f"/proc/{leftover.name.removeprefix('duckdb-')}").exists():
             shutil.rmtree(leftover, ignore_errors=True)
     lake = get_lake()
     tables: list[Any] = plug.declared("lake_tables")
@@ -313,6 +319,9 @@ def prepare() -> list[str]:
     if all(stored.get(table.name) == table.version for table in tables):
         return []
 
+    if not stored:
+        _refuse_foreign(lake)
+
     def work(cursor: Cursor) -> list[str]:
         changed = migrate(cursor, tables)
         for option, value in (("parquet_compression", "zstd"), ("parquet_version", "2")):
@@ -320,6 +329,23 @@ def prepare() -> list[str]:
         return changed
 
     return lake.commit(work)
+
+
+def _refuse_foreign(lake: Lake) -> None:
+    """A new catalogue takes an empty folder only: maintenance deletes files that the catalogue does not know.
+
+    Raises:
+        Conflict: another catalogue's files lie there.
+    """
+    tables = lake.data_dir / "main"
+    other = next(
+        (file for file in tables.glob("*/**/*.parquet") if file.relative_to(tables).parts[0] != "lake_tables"), None
+    )
+    if other is not None:
+        raise Conflict(
+            f"The lake's folder {lake.data_dir} holds files of another city's catalogue, e.g. {other.name}.",
+            fix="Name an empty folder in QALA_LAKE_DATA_PATH, or the catalogue that belongs to this one.",
+        )
 
 
 def ping() -> None:

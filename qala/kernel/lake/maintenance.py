@@ -35,7 +35,8 @@ def maintain(*, now: datetime | None = None, lake: Lake | None = None, keep: tim
     """One round: small files merged table by table, old snapshots expired, unused and orphaned files deleted.
 
     Args:
-        keep: how long snapshots (for readers under way) live; ``lake_snapshot_hours`` by default.
+        keep: how long snapshots live; ``lake_snapshot_hours`` by default. It must be longer than any question takes:
+            one that is under way on an expired snapshot finds nothing, without an error.
     """
     held = lake or get_lake()
     instant = (now or SYSTEM_CLOCK.now()).replace(tzinfo=None)

@@ -37,7 +37,7 @@ from ..models import Device, Load, RefusalReason
 from ..rules import Profile, exact_number, is_serial
 from ..store import kept_from, resolve_series
 from .keep import Kept, keep_staged
-from .plain import read_regular, stage_plain
+from .plain import may_be_plain, read_regular, stage_plain
 from .registry import NewDevice, register_devices, require_for
 from .spool import Part, digest, spool
 from .staging import Columns, parse_cells, read_header, stage_batch, stage_lines
@@ -271,7 +271,7 @@ class _Run:
     def _part(self, cursor: Cursor, part: Part, columns: Columns) -> None:
         now = self.clock.now()
         rows = plain = 0
-        if read_regular(cursor, part, columns, self.profile):
+        if may_be_plain(self.profile) and read_regular(cursor, part, columns, self.profile):
             rows, plain = stage_plain(cursor, columns, self.profile, self._matches, now=now)
             cursor.execute("DROP VIEW cells; DROP TABLE regular")
         if not rows or plain < rows:
@@ -515,7 +515,7 @@ def _finish(run: _Run) -> None:
 def tell_kept(*, source: str, first: datetime | None, last: datetime | None, now: datetime, **counts: int) -> None:
     """News that readings of a source are in the lake."""
     assert first is not None and last is not None
-    payload = {"source": source, "first": first.isoformat(), "last": last.isoformat(), **counts}
+    payload = {"source": source, "first": first.isoformat(), "last": last.isoformat(), "at": now.isoformat(), **counts}
     outbox.tell("devices.readings_kept", payload, now=now)
 
 

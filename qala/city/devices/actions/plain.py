@@ -27,6 +27,11 @@ EXACT_DIGITS = 15  # of a number that a double keeps exactly
 Matches = Callable[[Iterable[tuple[str, str | None, str | None]]], list[tuple[int, int, int] | None]]
 
 
+def may_be_plain(profile: Profile) -> bool:
+    """Whether rows of a CSV file of this profile can be plain at all: its times say their instant by themselves."""
+    return profile.time_format in ("rfc3339", "epoch_s", "epoch_ms")
+
+
 def read_regular(cursor: Cursor, part: Part, columns: Columns, profile: Profile) -> bool:
     """Read a part in which each line is one row of as many cells as the header: view ``cells`` without contents.
 

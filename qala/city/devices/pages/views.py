@@ -16,7 +16,7 @@ from qala.city.places.public import list_places
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import export_file, file_answer
 from qala.kernel.errors import NotFound
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor
 from qala.kernel.plug import cards_at
 
 from .. import store
@@ -36,7 +36,7 @@ def device_list(request: HttpRequest) -> HttpResponse:
     )  # fmt: skip
     sort = asked.get("sort", "serial")
     sort = sort if sort in SORTS else "serial"
-    kinds = (str,) if sort.endswith("serial") else (str, str)
+    kinds = (str,) if sort.endswith("serial") else (cursor_instant, str)
     after = decode_cursor(asked["after"], *kinds) if asked.get("after") else ()
     rows, total, following = store.list_devices(narrowed, who=who, sort=sort, after=after)
     language = get_language() or "en"
@@ -80,11 +80,9 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
         {"at": at, "line": line, "content": content, "reason": reasons.get(reason, reason), "refused_at": refused}
         for at, line, content, reason, refused in store.list_refusals(device.serial, limit=50)
     ]
-    changed = [
-        {**row, "versions": store.list_versions(row["series"].pk, at=row["at"])}
-        for row in readings
-        if row["version"] > 1
-    ][:20]
+    again = [row for row in readings if row["version"] > 1][:20]
+    versions = store.list_versions([(row["series"].pk, row["at"]) for row in again])
+    changed = [{**row, "versions": versions[row["series"].pk, row["at"]]} for row in again]
     return render(
         request,
         "devices/device.html",

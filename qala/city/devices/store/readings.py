@@ -92,15 +92,33 @@ def serials_of_load(load: Load, *, limit: int) -> list[str]:
     return list(found.values_list("device__serial", flat=True))
 
 
-def list_versions(series: int, *, at: datetime) -> list[tuple[int, str, datetime, str]]:
-    """(value, quality, received at, source) of every version of one reading, first received first."""
+def list_versions(
+    readings: Sequence[tuple[int, datetime]],
+) -> dict[tuple[int, datetime], list[tuple[int, str, datetime, str]]]:
+    """(value, quality, received at, source) of every version of some readings (series, time), first received first."""
+    wanted = pa.table(
+        {
+            "series": pa.array([series for series, _ in readings], pa.int32()),
+            "t": pa.array([at.astimezone(UTC).replace(tzinfo=None) for _, at in readings], pa.timestamp("us")),
+        }
+    )
+    found: dict[tuple[int, datetime], list[tuple[int, str, datetime, str]]] = {one: [] for one in readings}
+    if not readings:
+        return found
     with get_lake().question() as cursor:
+        cursor.register("wanted", wanted)
         rows = cursor.execute(
-            """SELECT value, quality, received_at, source FROM lake.readings
-               WHERE series = $series AND t = $t ORDER BY received_at""",
-            {"series": series, "t": at.astimezone(UTC).replace(tzinfo=None)},
-        ).fetchall()
-    return [(value, quality, received.replace(tzinfo=UTC), source) for value, quality, received, source in rows]
+            """SELECT series, t, value, quality, received_at, source FROM lake.readings SEMI JOIN wanted USING (series, t)
+               WHERE series BETWEEN $first AND $last AND t BETWEEN $low AND $high ORDER BY received_at""",
+            {
+                "first": min(one for one, _ in readings), "last": max(one for one, _ in readings),
+                "low": min(at for _, at in readings).astimezone(UTC).replace(tzinfo=None),
+                "high": max(at for _, at in readings).astimezone(UTC).replace(tzinfo=None),
+            },
+        ).fetchall()  # fmt: skip
+    for series, at, value, quality, received, source in rows:
+        found[series, at.replace(tzinfo=UTC)].append((value, quality, received.replace(tzinfo=UTC), source))
+    return found
 
 
 def list_refusals(serial: str, *, limit: int = 200) -> list[tuple[datetime | None, int, str, str, datetime]]:

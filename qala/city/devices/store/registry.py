@@ -47,7 +47,7 @@ def visible_to(who: Who) -> QuerySet[Device]:
 
 
 def list_devices(
-    narrowed: DeviceFilter, *, who: Who, sort: str = "serial", after: Sequence[str] = (), limit: int = 50
+    narrowed: DeviceFilter, *, who: Who, sort: str = "serial", after: Sequence[Any] = (), limit: int = 50
 ) -> tuple[list[Device], int, tuple[str, ...]]:
     """A page of devices with owner and district, how many there are in all, and where the next page begins.
 
@@ -57,17 +57,19 @@ def list_devices(
     """
     who.require("devices.view")
     found = _narrowed(visible_to(who), narrowed)
-    total = found.count()
     falling, key = sort.startswith("-"), sort.lstrip("-")
+    if key == "last_seen":  # those that never reported have no place in this order
+        found = found.filter(last_seen_at__isnull=False)
+    total = found.count()
     sign, side = ("-", "lt") if falling else ("", "gt")
     if key == "serial":
         found = found.order_by(f"{sign}serial")
         if after:
             found = found.filter(**{f"serial__{side}": after[-1]})
     else:
-        found = found.filter(last_seen_at__isnull=False).order_by(f"{sign}last_seen_at", "serial")
+        found = found.order_by(f"{sign}last_seen_at", "serial")
         if len(after) == 2:
-            at = datetime.fromisoformat(after[0])
+            at = after[0] if isinstance(after[0], datetime) else datetime.fromisoformat(after[0])
             found = found.filter(Q(**{f"last_seen_at__{side}": at}) | Q(last_seen_at=at, serial__gt=after[1]))
     rows = list(found.select_related("owner", "district")[: limit + 1])
     following: tuple[str, ...] = ()

@@ -24,7 +24,8 @@ def current(serial: str, *, as_of: datetime | None = None) -> dict[str, int]:
 
 def versions(serial: str, at: str) -> list[int]:
     """Values of all versions of a reading, first received first."""
-    return [row[0] for row in list_versions(series_of(serial), at=datetime.fromisoformat(at).replace(tzinfo=UTC))]
+    one = (series_of(serial), datetime.fromisoformat(at).replace(tzinfo=UTC))
+    return [row[0] for row in list_versions([one])[one]]
 
 
 def refused(summary: Summary) -> list[tuple[int, str, str]]:

@@ -115,8 +115,12 @@ def test_the_store_itself_is_told_who_asks(utilities: dict[str, Organisation]) -
         lambda who: list_devices(DeviceFilter(), who=who),
         lambda who: list_series(who=who),
         lambda who: get_device("mine-1", who=who),
-        lambda who: page_readings(who=who, span=TimeRange(), serial=None, property=None, as_of=None, after=None, limit=5),
-        lambda who: page_intervals(who=who, span=TimeRange(), serial=None, property=None, as_of=None, after=None, limit=5),
+        lambda who: page_readings(
+            who=who, span=TimeRange(), serial=None, property=None, as_of=None, after=None, limit=5
+        ),
+        lambda who: page_intervals(
+            who=who, span=TimeRange(), serial=None, property=None, as_of=None, after=None, limit=5
+        ),
         lambda who: list_loads(who=who),
     ]
     for read in reads:
@@ -184,7 +188,10 @@ def key_of(item: dict[str, Any]) -> tuple[str, ...]:
 @given(limit=st.integers(1, 30), path=st.sampled_from(["devices", "readings", "intervals"]))
 def test_pages_walk_everything_once(utilities: dict[str, Organisation], limit: int, path: str) -> None:
     client = Client(SERVER_NAME="localhost")
-    client.force_login(Person.objects.filter(email="walker@city.example").first() or factories.person("analyst", email="walker@city.example"))
+    client.force_login(
+        Person.objects.filter(email="walker@city.example").first()
+        or factories.person("analyst", email="walker@city.example")
+    )
     whole = client.get(f"/api/v1/{path}").json()["items"]
     assert walk(client, path, limit=limit) == whole
     keys = [key_of(item) for item in whole]
@@ -206,7 +213,10 @@ def test_ranges_and_as_of(utilities: dict[str, Organisation], load: conftest.Loa
     assert values("readings", **{"from": "2026-05-01T01:00:00Z", "to": "2026-05-01T03:00:00Z"}) == [0.01, 0.02]
     assert values("intervals") == [0.007, 0.01, 0.01, 0.01]
     assert values("intervals", as_of=NOW.isoformat()) == [0.01] * 4
-    assert values("intervals", **{"from": "2026-05-01T06:00:00+05:00", "to": "2026-05-01T08:00:00+05:00"}) == [0.01, 0.01]
+    assert values("intervals", **{"from": "2026-05-01T06:00:00+05:00", "to": "2026-05-01T08:00:00+05:00"}) == [
+        0.01,
+        0.01,
+    ]
     assert values("readings", property="heat_energy") == []
     first = client.get("/api/v1/readings", asked).json()["items"][0]
     assert {name: first[name] for name in ("time", "unit", "quality", "version")} == {

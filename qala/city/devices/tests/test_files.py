@@ -77,7 +77,9 @@ def test_forms_of_files(load: conftest.Load, content: bytes, changes: dict[str, 
 
 
 def test_decimal_commas(load: conftest.Load) -> None:
-    rows = b"serial;time;value\nm;2026-05-01T00:00:00Z;1,5\nm;2026-05-01T01:00:00Z;1.5\nm;2026-05-01T02:00:00Z;1.234,5\n"
+    rows = (
+        b"serial;time;value\nm;2026-05-01T00:00:00Z;1,5\nm;2026-05-01T01:00:00Z;1.5\nm;2026-05-01T02:00:00Z;1.234,5\n"
+    )
     rows += b"m;2026-05-01T03:00:00Z;12345678901,234567\nm;2026-05-01T04:00:00Z;0,0001\n"
     for _ in range(2):
         found = load(rows, delimiter=";", decimal=",", unit="m3")
@@ -169,7 +171,10 @@ def test_a_damaged_parquet_file(load: conftest.Load, tmp_path: Path) -> None:
 def test_a_bomb(load: conftest.Load, tmp_path: Path) -> None:
     """A gibibyte of rows in a megabyte: refused after the first 64 MiB, in little memory."""
     path = tmp_path / "bomb.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive, archive.open("r.csv", "w") as inside:
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        archive.open("r.csv", "w") as inside,
+    ):
         inside.write(HEAD)
         piece = b"0" * 900_000 + b"\n"
         for _ in range(300):
@@ -261,7 +266,11 @@ def test_every_refused_row_has_its_line_its_reason_and_what_it_was(load: conftes
 
 def test_refused_rows_of_parquet_files(load: conftest.Load, tmp_path: Path) -> None:
     path = tmp_path / "r.parquet"
-    table = {"serial": ["m", "m", "m"], "time": ["2026-05-01T00:00:00Z", "x", "2026-05-01T01:00:00Z"], "value": [5.0, 6.0, 1e30]}
+    table = {
+        "serial": ["m", "m", "m"],
+        "time": ["2026-05-01T00:00:00Z", "x", "2026-05-01T01:00:00Z"],
+        "value": [5.0, 6.0, 1e30],
+    }
     pq.write_table(pa.table(table), path)
     found = load(path, format="parquet")
     assert refused(found) == [(2, "bad_time", "m x 6.0"), (3, "too_large", "m 2026-05-01T01:00:00Z 1e+30")]
@@ -304,7 +313,21 @@ def test_errors_of_the_domain_alone(load: conftest.Load) -> None:
     import random
 
     chance = random.Random(7)
-    pieces = [b"m", b",", b"\n", b'"', b"\r", b"\xff", b"\xef\xbb\xbf", b"5", b"2026-05-01T00:00:00Z", b"\x1f", b";", b"\t", b"'"]
+    pieces = [
+        b"m",
+        b",",
+        b"\n",
+        b'"',
+        b"\r",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"5",
+        b"2026-05-01T00:00:00Z",
+        b"\x1f",
+        b";",
+        b"\t",
+        b"'",
+    ]
     for _ in range(12):
         body = HEAD + b"".join(chance.choices(pieces, k=chance.randint(1, 400)))
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qala.city.devices import jobs
 from qala.city.devices.models import Device, Load
 from qala.city.devices.store import export_readings, list_readings
 from qala.kernel.ids import new_id
@@ -196,3 +198,25 @@ def test_an_export_is_loaded_back_without_change(load: conftest.Load, tmp_path) 
         assert export_readings(path, form, who=US, span=TimeRange()) == 3
         found = load(path, columns=columns, format=form, unit=None, at=LATER)
         assert (found.read, found.already_there) == (3, 3)
+
+
+def test_a_load_of_a_dead_process_is_shown_failed_and_what_it_kept_is_told(load: conftest.Load) -> None:
+    found = load(f"m,{AT}Z,5\n")
+    assert found.load_id is not None
+    OutboxEvent.objects.all().delete()
+    Load.objects.filter(pk=found.load_id).update(state=Load.RUNNING, finished_at=None)  # killed before its last step
+    folder = get_lake().settings.loads_dir / str(found.load_id)
+    (folder / "part-lines.csv").write_text("left behind")
+    with (folder / "running").open("w") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        jobs.fail_interrupted_loads(NOW)
+        assert Load.objects.get().state == Load.RUNNING, "its process lives"
+    jobs.fail_interrupted_loads(LATER)
+    row = Load.objects.get()
+    assert (row.state, row.finished_at) == (Load.FAILED, LATER)
+    assert "again" in row.error
+    assert not (folder / "part-lines.csv").exists()
+    event = OutboxEvent.objects.get(name="devices.readings_kept")
+    assert (event.payload["source"], event.payload["new"]) == (f"load:{row.pk}", 1)
+    jobs.fail_interrupted_loads(LATEST)
+    assert OutboxEvent.objects.count() == 1

@@ -54,8 +54,15 @@ def test_the_order_is_each_meters_own(load: conftest.Load) -> None:
 
 def test_a_jittered_hour(load: conftest.Load) -> None:
     """Hourly readings with wandering minutes: the second pass begins where time does not go on."""
-    load(rows("m", "2016-10-30 01:59:58", "2016-10-30 02:59:51", "2016-10-30 02:59:47", "2016-10-30 03:59:40"), **MADRID)
-    assert list(current("m")) == ["2016-10-29T23:59:58", "2016-10-30T00:59:51", "2016-10-30T01:59:47", "2016-10-30T02:59:40"]
+    load(
+        rows("m", "2016-10-30 01:59:58", "2016-10-30 02:59:51", "2016-10-30 02:59:47", "2016-10-30 03:59:40"), **MADRID
+    )
+    assert list(current("m")) == [
+        "2016-10-29T23:59:58",
+        "2016-10-30T00:59:51",
+        "2016-10-30T01:59:47",
+        "2016-10-30T02:59:40",
+    ]
 
 
 def test_the_repeated_hour_over_two_parts_of_a_file(load: conftest.Load, settings) -> None:  # type: ignore[no-untyped-def]

@@ -152,7 +152,9 @@ def hours_of(readings: list[tuple[int, int]]) -> list[tuple[int, int, int, str]]
             if low >= end:
                 break
             seen |= fault
-        rows.append((start, end, known[end] - known[start], " ".join(n for n in ("missing", "fall", "jump") if n in seen)))
+        rows.append(
+            (start, end, known[end] - known[start], " ".join(n for n in ("missing", "fall", "jump") if n in seen))
+        )
     return rows
 
 

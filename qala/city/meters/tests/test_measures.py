@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,8 +14,8 @@ import pytest
 from django.db.models import F
 
 from qala.city.devices.models import Device, Series
-from qala.city.meters.actions import close, close_source, compute_days, whole_multiplier
-from qala.city.meters.rules import day_use
+from qala.city.meters.actions import close, close_source, compute_days
+from qala.city.meters.rules import day_use, whole_multiplier
 from qala.city.meters.store import list_intervals
 from qala.city.places.models import Place
 from qala.kernel.lake import Lake, get_lake
@@ -50,7 +51,7 @@ def put(serial: str, readings: list[tuple[datetime, int]], *, now: datetime = NO
     return int(series)
 
 
-def meter(serial: str, district: Place | None = None, **more: object) -> Device:
+def meter(serial: str, district: Place | None = None, **more: Any) -> Device:
     return factories.device(serial, "daiad-swm", district_id=None if district is None else district.pk, **more)
 
 
@@ -111,7 +112,8 @@ def test_a_reading_that_merges_hours_withdraws_them(lake: Lake, places: dict[str
     before = intervals(series)
     assert len(before) == 6
     put("m", [(at(4.5), 3)], now=NOW + HOUR, source="correction")  # the register fell: nothing is known at hour 4
-    done = close_source(source="correction", first=at(4.5).isoformat(), last=at(4.5).isoformat(), now=NOW + HOUR)
+    then = at(4.5).isoformat()
+    done = close_source(source="correction", first=then, last=then, since=(NOW + HOUR).isoformat(), now=NOW + HOUR)
     assert (done.written, done.withdrawn) == (2, 1), "3 to 5 and 5 to 6 anew; what began at 4 is no more"
     after = intervals(series)
     assert [(row[0], row[1]) for row in after if row[3] == "register_fault"] == [(at(3), at(5))]
@@ -160,21 +162,19 @@ def test_city_is_its_districts_and_those_without(lake: Lake, places: dict[str, P
         readings = list(zip((at(hour + 0.3) for hour in range(24 * 5)), np.cumsum(steps).tolist(), strict=True))
         series.append(put(f"m{number}", readings))
     close(series, now=NOW)
-    wanted: dict[tuple[object, object], int] = defaultdict(int)
+    wanted: dict[tuple[object, date], int] = defaultdict(int)
     for one, district in zip(series, where, strict=True):
         for start, _, value, _ in intervals(one):
             day = start.astimezone(zone).date()
             wanted[places["city"].pk, day] += value or 0
             if district is not None:
                 wanted[district.pk, day] += value or 0
-    found = {
-        (one.subject, one.period_start.astimezone(zone).date()): one for one in ask(WATER, grain="day", end=NOW)
-    }
+    found = {(one.subject, one.period_start.astimezone(zone).date()): one for one in ask(WATER, grain="day", end=NOW)}
     assert {(str(key), day) for key, day in wanted} == set(found)
-    for (key, day), litres in wanted.items():
-        value = found[str(key), day]
-        assert value.value == pytest.approx(litres / 1000)
-        assert value.lower == pytest.approx(litres / 1000) == value.upper
+    for (key, on), litres in wanted.items():
+        use = found[str(key), on]
+        assert use.value == pytest.approx(litres / 1000)
+        assert use.lower == pytest.approx(litres / 1000) == use.upper
     assert {one.n for (key, _), one in found.items() if key == str(places["city"].pk)} == {5}
     assert {one.n for (key, _), one in found.items() if key == str(places["north"].pk)} == {2}
 
@@ -185,8 +185,8 @@ def test_city_is_its_districts_and_those_without(lake: Lake, places: dict[str, P
      ("Asia/Almaty", datetime(2024, 2, 29), 25), ("Asia/Almaty", datetime(2024, 3, 1), 24)],
 )  # fmt: skip
 def test_days_of_other_lengths(
-    lake: Lake, places: dict[str, Place], settings, zone: str, day: datetime, hours: int
-) -> None:  # type: ignore[no-untyped-def]
+    lake: Lake, places: dict[str, Place], settings: Any, zone: str, day: datetime, hours: int
+) -> None:
     settings.TIME_ZONE = zone
     meter("m", places["north"])
     span = day_range(day.date(), ZoneInfo(zone))

@@ -6,10 +6,10 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 import shapely
 from django.utils import translation
 
@@ -26,7 +26,7 @@ CODES = {fact.wikidata: code for code, fact in DISTRICTS.items()}
 
 
 @pytest.fixture
-def loaded(load: Load, real_districts: bytes, settings: SettingsWrapper) -> None:
+def loaded(load: Load, real_districts: bytes, settings: Any) -> None:
     settings.LANGUAGE_CODE = "kk"  # the city's own, which plain names are in
     summary = load(real_districts)
     assert (summary.read, summary.new, summary.refused) == (8, 8, ())
