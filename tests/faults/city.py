@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qala.site.pytest_plugin import with_databases
+from qala.site.pytest_plugin import RUN_DIR, with_databases
 
 PROFILE = """
 unit = "L"
@@ -70,7 +70,9 @@ class City:
     folder: Path
 
     def environment(self, **settings: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("QALA_")}
+        # a hundred processes start in these tests: they share what Python compiles
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("QALA_", "PYTHONDONTWRITE"))}
+        kept["PYTHONPYCACHEPREFIX"] = f"{os.environ[RUN_DIR]}/bytecode"
         return {
             **kept, "QALA_DATA_DIR": str(self.folder), "DJANGO_SETTINGS_MODULE": "qala.site.settings",
             "QALA_LOAD_PART_MIB": "1", **settings,
