@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser
 
 from qala.site.testing import RunningCity, open_stream, read_until, wait_for
 
@@ -227,19 +227,12 @@ def test_a_stream_sends_the_snapshot_to_all_who_watch(
         time.sleep(0.3)
 
 
-def test_the_api_page_works_under_the_policy(city: RunningCity) -> None:
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium here")
+def test_the_api_page_works_under_the_policy(city: RunningCity, browser: Browser) -> None:
     said: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium)
-        page = browser.new_page()
-        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-        page.goto(f"{city.address}/api/docs")
-        page.get_by_text("/api/v1/readings", exact=True).first.wait_for()
-        browser.close()
+    page = browser.new_page()
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.goto(f"{city.address}/api/docs")
+    page.get_by_text("/api/v1/readings", exact=True).first.wait_for()
+    page.close()
     assert said == []
     assert not [line for line in city.log if "csp.violation" in line and "/api/docs" in line]

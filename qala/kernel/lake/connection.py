@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 # sqlite_scanner or postgres_scanner, by the catalogue
 EXTENSIONS = ("sqlite_scanner", "postgres_scanner", "ducklake")
+PATIENCE_SECONDS = 3.0  # that upkeep waits for questions under way; new ones wait with it
 # Below this many rows DuckLake keeps them in the catalogue (0.1 ms a row) rather than in a Parquet file of their own.
 INLINED_ROWS = 100
 
@@ -89,6 +91,9 @@ class Lake:
         catalogue, self.on_sqlite = _catalogue(settings)
         for folder in (self.data_dir, settings.run_dir, settings.temp_dir):
             folder.mkdir(parents=True, exist_ok=True)
+        self._gate_path, self._questions_path = (settings.run_dir / f"{name}.lock" for name in ("gate", "questions"))
+        for path in (self._gate_path, self._questions_path):
+            path.touch()
         self._thread_lock = threading.Lock()
         self._questions = threading.BoundedSemaphore(settings.lake_concurrent_queries)
         self._temp = settings.temp_dir / f"duckdb-{os.getpid()}"
@@ -164,12 +169,50 @@ class Lake:
     @contextmanager
     def question(self) -> Iterator[Cursor]:
         """A cursor for reading; at most ``lake_concurrent_queries`` at once, the others wait their turn."""
-        with self._questions:
+        with self._questions, self._under_way():
             cursor = self._connection.cursor()
             try:
                 yield cursor
             finally:
                 cursor.close()
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        """Mark a question: DuckLake reads a SQLite catalogue in several steps, and a merge committed between two of them
+        would leave the question without files, and so with an answer of nothing."""
+        if not self.on_sqlite:
+            yield
+            return
+        with open(self._questions_path) as under_way:
+            with open(self._gate_path) as gate:
+                fcntl.flock(gate, fcntl.LOCK_SH)  # held shut for the moment that a merge commits
+                fcntl.flock(under_way, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Wait until no question is under way, and keep new ones waiting.
+
+        Raises:
+            Unavailable: one takes longer than ``PATIENCE_SECONDS``.
+        """
+        if not self.on_sqlite:
+            yield
+            return
+        with open(self._gate_path) as gate, open(self._questions_path) as under_way:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while True:
+                try:
+                    fcntl.flock(under_way, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise Unavailable(
+                            "A question to the lake takes long; its upkeep waits for the next round."
+                        ) from None
+                    time.sleep(0.002)
+            yield
 
     def cursor(self) -> Cursor:
         """A cursor of one's own, e.g. for staging tables before a commit; the caller closes it."""
@@ -204,12 +247,25 @@ class Lake:
                 held.close()
 
     def exclusively(self, work: Callable[[Cursor], T]) -> T:
-        """Run maintenance, which brings its own transactions, under the same lock as commits."""
+        """Run one step of maintenance in a transaction of its own: files are written and synced while others read and
+        wait to commit; the catalogue changes in a moment when no question is under way.
+
+        Raises:
+            Unavailable: a question takes too long, or the disk is full. Nothing was changed.
+        """
         cursor = self._connection.cursor()
         try:
             with self._locked(), clear_errors():
-                result = work(cursor)
-                self._sync()
+                cursor.execute("BEGIN")
+                try:
+                    result = work(cursor)
+                    self._sync()
+                    with self._undisturbed():
+                        cursor.execute("COMMIT")
+                except BaseException:
+                    with _quiet():
+                        cursor.execute("ROLLBACK")
+                    raise
                 return result
         finally:
             cursor.close()

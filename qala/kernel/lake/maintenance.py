@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow
 import structlog
@@ -35,8 +35,8 @@ def maintain(*, now: datetime | None = None, lake: Lake | None = None, keep: tim
     """One round: small files merged table by table, old snapshots expired, unused and orphaned files deleted.
 
     Args:
-        keep: how long snapshots live; ``lake_snapshot_hours`` by default. It must be longer than any question takes:
-            one that is under way on an expired snapshot finds nothing, without an error.
+        keep: how long snapshots live after the next one came; ``lake_snapshot_hours`` by default. It must be longer than
+            any question takes.
     """
     held = lake or get_lake()
     instant = (now or SYSTEM_CLOCK.now()).replace(tzinfo=None)
@@ -61,10 +61,18 @@ def maintain(*, now: datetime | None = None, lake: Lake | None = None, keep: tim
             made += sum(rows["files_created"].to_pylist())
             if done == 0:
                 break
-    expired = call(f"CALL ducklake_expire_snapshots('lake', older_than => TIMESTAMPTZ '{limit}+00')")
+    # A snapshot stays in use until the next one came, however old it is: what a question may be on is what was current
+    # at the limit or came after. One on an expired snapshot would find nothing, without an error.
+    current = call(
+        f"SELECT max(snapshot_time) AS at FROM ducklake_snapshots('lake') WHERE snapshot_time <= TIMESTAMPTZ '{limit}+00'"
+    )["at"].to_pylist()[0]
+    expired = 0
+    if current is not None:
+        before = current.astimezone(UTC).replace(tzinfo=None)
+        expired = call(f"CALL ducklake_expire_snapshots('lake', older_than => TIMESTAMPTZ '{before}+00')").num_rows
     deleted = call(f"CALL ducklake_cleanup_old_files('lake', older_than => TIMESTAMPTZ '{limit}+00')")
     orphans = call(f"CALL ducklake_delete_orphaned_files('lake', older_than => TIMESTAMPTZ '{orphan_limit}+00')")
-    result = Maintained(merged, made, expired.num_rows, deleted.num_rows, orphans.num_rows)
+    result = Maintained(merged, made, expired, deleted.num_rows, orphans.num_rows)
     log.info("lake.maintained", **{name: getattr(result, name) for name in result.__slots__})
     return result
 
