@@ -112,6 +112,14 @@ def result(out: str) -> dict[str, Any]:
     return found
 
 
+def wait_for_a_part(load: subprocess.Popen[str]) -> None:
+    """Read what a load says until its first part is kept, or it ends."""
+    assert load.stdout is not None
+    for line in load.stdout:
+        if json.loads(line)["event"] == "progress":
+            return
+
+
 def kill_after(process: subprocess.Popen[str], seconds: float) -> bool:
     """Kill a process with SIGKILL at that moment; ``False`` where it had ended before."""
     deadline = time.monotonic() + seconds
