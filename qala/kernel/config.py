@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         64, ge=1, description="Largest loaded file after unpacking, in GiB; a larger one is refused."
     )
     load_part_mib: int = Field(
-        192, ge=1, le=4096, description="A file is loaded in parts of about so many MiB of text, each one commit."
+        64, ge=1, le=4096, description="A file is loaded in parts of about so many MiB of text, each one commit."
     )
     load_max_ratio: int = Field(
         200, ge=10, description="Largest ratio of unpacked to packed size; beyond it a file is refused as a zip bomb."

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -283,6 +284,37 @@ def test_inlined_rows_are_flushed(probe: Lake) -> None:
     with probe.question() as cursor:
         rows = cursor.execute("SELECT count(*) FROM ducklake_list_files('lake', 'probe')").fetchone()
     assert rows == (1,)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_rows_in_order_are_not_sorted_again(probe: Lake, fails: bool) -> None:
+    """The word to the catalogue holds for that insert alone, whether its commit ends well or not."""
+
+    def plan(cursor: Cursor) -> str:
+        (row,) = cursor.execute("EXPLAIN INSERT INTO lake.probe SELECT i, NULL FROM range(5000) r(i)").fetchall()
+        return str(row[1])
+
+    def work(cursor: Cursor) -> None:
+        assert "ORDER_BY" in plan(cursor)
+        with probe.in_order(cursor, "probe"):
+            assert "ORDER_BY" not in plan(cursor)
+            cursor.execute("INSERT INTO lake.probe SELECT i, TIMESTAMP '2026-01-01' FROM range(5000) r(i)")
+            if fails:
+                raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError) if fails else nullcontext():
+        probe.commit(work)
+    assert count(probe) == (0 if fails else 5000)
+
+    def files() -> object:
+        with probe.question() as cursor:
+            return cursor.execute("SELECT count(*) FROM ducklake_list_files('lake', 'probe')").fetchone()
+
+    before = files()
+    put(probe, range(9000, 9003))
+    assert files() == before, "few rows lie in the catalogue, as before"
+    with probe.question() as cursor:
+        assert "ORDER_BY" in plan(cursor)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .actions import NewDevice, keep_staged, mark_seen, register_devices, tell_kept
+from .actions import NewDevice, keep_readings, mark_seen, reading_table, register_devices, tell_kept
 from .models import Device, Load, RefusalReason, Series
 from .rules import Period, is_serial, period_of
 from .store import (
@@ -33,12 +33,13 @@ __all__ = [
     "decimal_sql",
     "get_device",
     "is_serial",
-    "keep_staged",
+    "keep_readings",
     "list_readings",
     "list_refusals",
     "list_series",
     "mark_seen",
     "period_of",
+    "reading_table",
     "register_devices",
     "register_series",
     "series_of",

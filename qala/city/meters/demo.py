@@ -7,12 +7,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pyarrow as pa
 from django.conf import settings
 from django.db import transaction
 from numpy.typing import NDArray
 
-from qala.city.devices.public import Series, keep_staged, mark_seen, tell_kept, touched_series
+from qala.city.devices.public import Series, keep_readings, mark_seen, reading_table, tell_kept, touched_series
 from qala.kernel import outbox
 from qala.kernel.access import Who
 from qala.kernel.lake import get_lake
@@ -109,22 +108,11 @@ def _keep(
     sent = t >= 0
     series = np.broadcast_to(numbers[:, None], t.shape)[sent]
     times, values = t[sent], value[sent]
-    table = pa.table(
-        {
-            "line": np.arange(len(series)),
-            "series": series.astype(np.int32),
-            "t": pa.array(times, pa.timestamp("us")),
-            "value": values,
-            "quality": pa.DictionaryArray.from_arrays(np.zeros(len(series), dtype=np.int8), pa.array(["A"])),
-        }
-    )
-    cursor = get_lake().cursor()
-    try:
-        cursor.register("arrived", table)
-        cursor.execute("CREATE TEMP TABLE staged AS SELECT * FROM arrived")
-        keep_staged(cursor, source=source, now=now)
-    finally:
-        cursor.close()
+    readings = reading_table(
+        line=np.arange(len(series)), series=series.astype(np.int32), t=times, value=values,
+        quality=np.zeros(len(series), dtype=np.int8),
+    )  # fmt: skip
+    keep_readings(readings, source=source, now=now)
 
 
 def _is_kept(source: str) -> bool:
@@ -136,7 +124,10 @@ def _tell(source: str, now: datetime) -> None:
     """What follows from the readings of a source; harmless to repeat."""
     touched = touched_series(source, span=TimeRange())
     with transaction.atomic():
-        mark_seen({series: last for series, _, last in touched})
+        mark_seen(
+            np.array([series for series, _, _ in touched], dtype=np.int32),
+            np.array([last.replace(tzinfo=None) for _, _, last in touched], dtype="datetime64[us]").astype(np.int64),
+        )
         tell_kept(
             source=source, first=min(first for _, first, _ in touched), last=max(last for _, _, last in touched), now=now
         )  # fmt: skip

@@ -95,6 +95,7 @@ class Lake:
         for path in (self._gate_path, self._questions_path):
             path.touch()
         self._thread_lock = threading.Lock()
+        self._not_inlined: set[str] = set()  # tables; changed within commits alone
         self._questions = threading.BoundedSemaphore(settings.lake_concurrent_queries)
         self._temp = settings.temp_dir / f"duckdb-{os.getpid()}"
         if self.on_sqlite and not settings.catalogue_path.exists():
@@ -234,6 +235,9 @@ class Lake:
             with self._locked(), clear_errors():
                 held.execute("BEGIN")
                 try:
+                    for table in sorted(self._not_inlined):  # a rollback leaves the option in this process as it was
+                        self._inline(held, table, INLINED_ROWS)
+                    self._not_inlined.clear()
                     result = work(held)
                     self._sync()
                     held.execute("COMMIT")
@@ -245,6 +249,21 @@ class Lake:
         finally:
             if own:
                 held.close()
+
+    @contextmanager
+    def in_order(self, cursor: Cursor, table: str) -> Iterator[None]:
+        """Within a commit: what is inserted into the table comes in its order, so that DuckLake need not sort it again.
+
+        DuckLake obeys ``sort_on_insert`` only where a table keeps no rows in the catalogue.
+        """
+        self._inline(cursor, table, 0)
+        self._not_inlined.add(table)
+        yield
+        self._inline(cursor, table, INLINED_ROWS)
+        self._not_inlined.discard(table)
+
+    def _inline(self, cursor: Cursor, table: str, rows: int) -> None:
+        cursor.execute(f"CALL lake.set_option('data_inlining_row_limit', {rows}, table_name => {quoted(table)})")
 
     def exclusively(self, work: Callable[[Cursor], T]) -> T:
         """Run one step of maintenance in a transaction of its own: files are written and synced while others read and
@@ -380,7 +399,7 @@ def prepare() -> list[str]:
 
     def work(cursor: Cursor) -> list[str]:
         changed = migrate(cursor, tables)
-        for option, value in (("parquet_compression", "zstd"), ("parquet_version", "2")):
+        for option, value in (("parquet_compression", "zstd"), ("parquet_version", "2"), ("sort_on_insert", "false")):
             cursor.execute(f"CALL lake.set_option({quoted(option)}, {quoted(value)})")
         return changed
 

@@ -1,24 +1,25 @@
-"""A file as it came → UTF-8 parts on disk of whole lines, each knowing the number of its first line."""
+"""A file as it came → UTF-8 parts of whole lines, each knowing the number of its first line."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import hashlib
-import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qala.kernel.errors import BadInput, TooMuch, Unavailable
 
 CHUNK = 4 << 20
 LONGEST_LINE = 1 << 20
-STRAY_RETURN = re.compile(rb"\r(?!\n)")
 RATIO_FROM_BYTES = 64 << 20  # a small file may be all zeros without harm
 
 
@@ -26,15 +27,26 @@ RATIO_FROM_BYTES = 64 << 20  # a small file may be all zeros without harm
 class Part:
     """Whole lines of a file, in UTF-8."""
 
-    path: Path
+    data: bytes
     first_line: int
     lines: int
+
+    def of_lines(self, wanted: NDArray[np.int64]) -> bytes:
+        """Some of its lines, by their numbers in the file."""
+        if len(wanted) == self.lines:
+            return self.data
+        ends = np.flatnonzero(np.frombuffer(self.data, dtype=np.uint8) == 10) + 1
+        starts = np.concatenate(([0], ends))
+        ends = np.append(ends, len(self.data))
+        at = wanted - self.first_line
+        pairs = zip(starts[at].tolist(), ends[at].tolist(), strict=True)
+        return b"".join([self.data[start:end] for start, end in pairs])
 
 
 def _one_line_each(lines: bytes) -> bytes:
     """The lines without signs that a reader of CSV could take for other ends of lines or cells than theirs."""
-    if lines.count(b"\r") != lines.count(b"\r\n"):
-        lines = STRAY_RETURN.sub(b" ", lines)
+    if b"\r" in lines:
+        lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b" ")
     return lines.replace(b"\x1f", "\ufffd".encode()) if b"\x1f" in lines else lines
 
 
@@ -77,7 +89,6 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 def spool(
     path: Path,
-    folder: Path,
     *,
     encoding: str,
     part_bytes: int,
@@ -85,22 +96,21 @@ def spool(
     max_ratio: int,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Part]:
-    """Unpack a text file part by part into ``folder``; each part is there when it is yielded.
+    """Unpack a text file part by part.
 
     Parts hold ``part_bytes`` and a little more. What does not decode becomes U+FFFD, so that its row can be refused by line number.
 
     Raises:
         BadInput: not text (UTF-16 unannounced, NUL bytes, one endless line), or a broken archive.
         TooMuch: it unpacks to more than allowed, or by a ratio that only a zip bomb has.
-        Unavailable: the disk is full.
+        Unavailable: it can't be read.
     """
     packed = max(path.stat().st_size, 1)
     is_utf8 = codecs.lookup(encoding).name == "utf-8"
     decoder = codecs.getincrementaldecoder("utf-8-sig" if is_utf8 else encoding)(errors="replace")
     written, lines, pending = 0, 0, b""
     first_line, filled = 1, 0
-    part_path = folder / "part-lines.csv"
-    part = part_path.open("wb")
+    part: list[bytes] = []
     try:
         with _opened(path) as source:
             while True:
@@ -121,7 +131,10 @@ def spool(
                         f"{path.name} unpacks to over {max_ratio} times its size: a zip bomb does that.",
                         fix="If it is really a file of readings, unpack it yourself or raise QALA_LOAD_MAX_RATIO.",
                     )
-                text = decoder.decode(chunk, final=not chunk).encode()
+                if is_utf8 and written > len(chunk) and chunk.isascii() and chunk and not decoder.getstate()[0]:
+                    text = chunk  # as nearly all of most files is
+                else:
+                    text = decoder.decode(chunk, final=not chunk).encode()
                 if b"\0" in text:
                     raise BadInput(f"{path.name} is not text: it holds NUL bytes.", fix="Export it as CSV or Parquet.")
                 data = pending + text
@@ -129,27 +142,23 @@ def spool(
                 whole, pending = data[:cut], data[cut:]
                 if len(pending) > LONGEST_LINE:
                     raise BadInput(
-                        f"Line {lines + whole.count(10) + 1} of {path.name} is longer than {LONGEST_LINE >> 20} MiB.",
+                        f"Line {lines + _ends(whole) + 1} of {path.name} is longer than {LONGEST_LINE >> 20} MiB.",
                         fix="A file of readings has one reading a line.",
                     )
-                part.write(_one_line_each(whole))
+                part.append(_one_line_each(whole))
                 filled += len(whole)
-                lines += whole.count(10)
+                lines += _ends(whole)
                 advance(len(chunk))
                 if not chunk or filled >= part_bytes:
-                    part.close()
                     last = lines + (1 if whole and not whole.endswith(b"\n") else 0)
-                    yield Part(part_path, first_line, last - first_line + 1)
+                    held, part = b"".join(part), []
+                    yield Part(held, first_line, last - first_line + 1)
                     if not chunk:
                         return
                     first_line, filled = lines + 1, 0
-                    part = part_path.open("wb")
     except OSError as error:
-        raise Unavailable(
-            f"{path.name} can't be unpacked onto the disk of the data folder: {error.strerror or error}.",
-            fix="Free space and load it again.",
-        ) from error
-    finally:
-        with suppress(OSError):  # what a full disk did not take was told above
-            part.close()
-        part_path.unlink(missing_ok=True)
+        raise Unavailable(f"{path.name} can't be read: {error.strerror or error}.", fix="Look at its disk.") from error
+
+
+def _ends(lines: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(lines, dtype=np.uint8) == 10))

@@ -13,14 +13,16 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from qala.kernel.clock import utc
 from qala.kernel.errors import BadInput
 from qala.kernel.lake.connection import Cursor, quoted
 
 from ..models import RefusalReason
-from ..rules import SERIAL, Profile, segments
+from ..rules import QUALITIES, SERIAL, Profile, segments
 from .spool import LONGEST_LINE
 
 TEXT = "VARCHAR"
@@ -63,17 +65,23 @@ def read_header(first_line: str, profile: Profile, where: str) -> Columns:
     return Columns(profile, [cell.strip() for cell in cells], where)
 
 
-def stage_lines(cursor: Cursor, path: Path, first_line: int, columns: Columns, profile: Profile) -> None:
-    """Cut the lines of a part into cells: temporary table ``cells(line, content, serial, time, value, …, broken)``."""
+def stage_lines(cursor: Cursor, path: Path, line: NDArray[np.int64], columns: Columns, profile: Profile) -> None:
+    """Cut lines into cells: temporary table ``cells(line, content, serial, time, value, …, broken)``.
+
+    Args:
+        line: shape (n,), the number in the file of each line that stands in ``path``.
+    """
     delimiter = quoted(profile.delimiter)
-    skip = 1 if profile.header and first_line == 1 else 0
+    skip = 1 if profile.header else 0
+    cursor.register("numbers", pa.table({"line": line}))
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE lines AS
-            SELECT row_number() OVER () + {first_line - 1} AS line, rtrim(content, chr(13)) AS content
-            FROM read_csv({quoted(path)}, columns = {{'content': 'VARCHAR'}}, delim = '\x1f', quote = '', escape = '',
+            SELECT line, content
+            FROM numbers POSITIONAL JOIN read_csv({quoted(path)}, columns = {{'content': 'VARCHAR'}}, delim = '\x1f', quote = '', escape = '',
                           header = false, auto_detect = false, strict_mode = false, null_padding = true,
                           new_line = '\\n', max_line_size = {LONGEST_LINE + 1024}, buffer_size = {16 << 20})"""
     )
+    cursor.unregister("numbers")
     # Cells are cut at the delimiter; a line with quotes other than around whole plain cells is left to Python's csv.
     cut = f"\\x{{{ord(profile.delimiter):x}}}"
     plain = f'( *"[^"{cut}]*" *|[^"{cut}]*)'
@@ -121,36 +129,27 @@ def _by_csv(rows: Iterable[tuple[int, str]], columns: Columns, profile: Profile)
     return pa.table({"line": numbers, "content": contents, **arrays, "broken": broken})
 
 
-def stage_batch(cursor: Cursor, batch: pa.Table, first_line: int, columns: Columns) -> None:
-    """The same table ``cells`` from rows of a Parquet file; times and values keep their types."""
-    cursor.register("batch", batch)
-    names: list[str] = batch.schema.names
-
-    def column(position: int) -> str:
-        return '"' + names[position - 1].replace('"', '""') + '"'
-
+def stage_rows(cursor: Cursor, cells: pa.Table, line: NDArray[np.int64]) -> None:
+    """The same table ``cells`` from rows of a Parquet file, columns by field; times and values keep their types."""
+    cursor.register("batch", cells.append_column("line", pa.array(line)))
     picked = ", ".join(
-        f"{column(position)} AS {field}"
-        if field in ("time", "value")
-        else f"CAST({column(position)} AS VARCHAR) AS {field}"
-        for field, position in columns.position.items()
+        field if field in ("time", "value") else f"CAST({field} AS VARCHAR) AS {field}" for field in cells.column_names
     )
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE cells AS
-            SELECT row_number() OVER () + {first_line - 1} AS line, NULL::VARCHAR AS content, {picked}, false AS broken
-            FROM batch"""
+            SELECT line, NULL::VARCHAR AS content, {picked}, false AS broken FROM batch"""
     )
     cursor.unregister("batch")
 
 
-def parse_cells(cursor: Cursor, columns: Columns, profile: Profile, *, now: datetime) -> None:
+def parse_cells(cursor: Cursor, columns: Columns, profile: Profile, *, latest: datetime) -> None:
     """Give each row of ``cells`` its instant and say what is wrong with it: temporary table ``parsed``.
 
     The session keeps a temporary table ``repeated_hour`` over the parts of one file: where each meter was last seen
     within a repeated hour.
     """
     types = {row[0]: row[1] for row in cursor.execute("DESCRIBE cells").fetchall()}
-    time, is_local = _time_expression(profile, types["time"])
+    time, is_local = time_expression(profile, types["time"])
     has = columns.position
 
     def cell(field: str, otherwise: str | None) -> str:
@@ -183,18 +182,18 @@ def parse_cells(cursor: Cursor, columns: Columns, profile: Profile, *, now: date
                 WHEN t > $latest THEN {quoted(R.FUTURE.value)}
                 WHEN t < $earliest THEN {quoted(R.TOO_OLD.value)}
                 WHEN value IS NULL OR {value_text} = '' THEN {quoted(R.NO_VALUE.value)}
-                WHEN quality IS NULL OR quality NOT IN ('A', 'S', 'E', 'F', 'N') THEN {quoted(R.BAD_QUALITY.value)}
+                WHEN quality IS NULL OR quality NOT IN ({", ".join(map(quoted, QUALITIES))}) THEN {quoted(R.BAD_QUALITY.value)}
               END AS reason
             FROM (SELECT *, {instant} AS t FROM timed)""",
         {
-            "latest": (now + timedelta(minutes=10)).replace(tzinfo=None),
+            "latest": latest.replace(tzinfo=None),
             "earliest": utc(profile.not_before).replace(tzinfo=None),
         },
     )
     cursor.execute("DROP TABLE timed")
 
 
-def _time_expression(profile: Profile, kind: str) -> tuple[str, bool]:
+def time_expression(profile: Profile, kind: str) -> tuple[str, bool]:
     """SQL for the clock time of a row, and whether it is local (still to be put into UTC)."""
     if kind == "TIMESTAMP WITH TIME ZONE":
         return "CAST(time AS TIMESTAMP)", False

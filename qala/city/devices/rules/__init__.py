@@ -1,10 +1,12 @@
 from .numbers import exact_number
+from .order import reading_order, repeated
 from .period import Period, period_of
-from .profile import Columns, Profile, parse_profile
+from .profile import QUALITIES, Columns, Profile, parse_profile
 from .serials import SERIAL, is_serial
 from .walltime import Segment, segments
 
 __all__ = [
+    "QUALITIES",
     "SERIAL",
     "Columns",
     "Period",
@@ -14,5 +16,7 @@ __all__ = [
     "is_serial",
     "parse_profile",
     "period_of",
+    "reading_order",
+    "repeated",
     "segments",
 ]

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from qala.kernel.errors import BadInput
 
+QUALITIES = "ASEFN"  # actual, substituted, estimated, final substituted, null: NEM12's letters
+
 
 class Columns(BaseModel):
     """Names of the columns (or their numbers from 1, in a file without header)."""
