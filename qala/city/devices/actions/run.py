@@ -36,6 +36,7 @@ from .spool import Part, spool
 from .staging import Columns, parse_cells, read_header, stage_lines, stage_rows
 
 BATCH_ROWS = 2_000_000
+FIRST_ROWS = 250_000  # of a first batch, which the lake waits for; each is twice the one before
 SHOWN_CONTENT = 300  # characters of a refused row that are kept
 EARLY = timedelta(minutes=10)  # that a clock may be ahead of ours
 
@@ -302,7 +303,8 @@ def _batches(file: pq.ParquetFile, fields: dict[str, str], name: str) -> Iterato
     """Batches of about ``BATCH_ROWS`` rows, columns by field."""
     held: list[pa.RecordBatch] = []
     rows = 0
-    batches = file.iter_batches(batch_size=1 << 20, columns=sorted(set(fields.values())))
+    enough = FIRST_ROWS
+    batches = file.iter_batches(batch_size=1 << 18, columns=sorted(set(fields.values())))
     while True:
         try:
             batch = next(batches, None)
@@ -311,7 +313,8 @@ def _batches(file: pq.ParquetFile, fields: dict[str, str], name: str) -> Iterato
         if batch is not None:
             held.append(batch)
             rows += batch.num_rows
-        if held and (batch is None or rows >= BATCH_ROWS):
+        if held and (batch is None or rows >= enough):
+            enough = min(2 * enough, BATCH_ROWS)
             table = pa.Table.from_batches(held)
             yield pa.table({field: table[column] for field, column in fields.items()})
             held, rows = [], 0

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qala.kernel.errors import BadInput, TooMuch, Unavailable
 
 CHUNK = 4 << 20
+FIRST_BYTES = 8 << 20  # of a first part, which the lake waits for; each is twice the one before
 LONGEST_LINE = 1 << 20
 RATIO_FROM_BYTES = 64 << 20  # a small file may be all zeros without harm
 
@@ -111,6 +112,7 @@ def spool(
     written, lines, pending = 0, 0, b""
     first_line, filled = 1, 0
     part: list[bytes] = []
+    enough = min(FIRST_BYTES, part_bytes)
     try:
         with _opened(path) as source:
             while True:
@@ -149,7 +151,8 @@ def spool(
                 filled += len(whole)
                 lines += _ends(whole)
                 advance(len(chunk))
-                if not chunk or filled >= part_bytes:
+                if not chunk or filled >= enough:
+                    enough = min(2 * enough, part_bytes)
                     last = lines + (1 if whole and not whole.endswith(b"\n") else 0)
                     held, part = b"".join(part), []
                     yield Part(held, first_line, last - first_line + 1)

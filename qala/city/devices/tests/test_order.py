@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qala.city.devices.rules import reading_order, repeated
 from qala.city.devices.rules import order as rule
+from qala.city.devices.rules import reading_order, repeated
 
 MAY = 1_777_593_600_000_000  # 2026-05-01, in microseconds
 INSTANTS = st.one_of(
