@@ -23,6 +23,7 @@ from .registry import NewDevice, register_devices
 
 ONE = Fraction(1)
 SeriesOf = tuple[int, str, str, int]  # (series, property, unit, exponent)
+Match = tuple[int, int, int]  # (series, num, den) with register = value * num / den
 
 
 class Matching:
@@ -42,19 +43,21 @@ class Matching:
         self.owner_id, self.owners = owner_id, owners
         self.created: set[str] = set()
         self._known: dict[str, list[SeriesOf]] = {}
-        self._matched: dict[tuple[str, str | None, str | None], tuple[int, int, int] | None] = {}
+        self._matched: dict[tuple[str | None, str | None], dict[str, Match | None]] = {}
         self._invented = count(-1, -1)  # series of devices that a dry run does not create
 
-    def matches(self, wanted: Iterable[tuple[str, str | None, str | None]]) -> list[tuple[int, int, int] | None]:
-        """(series, num, den) of each (serial, property, unit), where they are known and fit."""
-        asked = list(wanted)
-        fresh = sorted({serial for serial, _, _ in asked if serial and serial not in self._known})
-        self._known.update(resolve_series(fresh, owners=self.owners))
-        for one in asked:
-            if one not in self._matched and one[0] in self._known:
-                series, ratio, _ = self.match(*one)
-                self._matched[one] = None if series is None else (series, ratio.numerator, ratio.denominator)
-        return [self._matched.get(one) for one in asked]
+    def matches(self, serials: list[str], name: str | None, unit: str | None) -> list[Match | None]:
+        """(series, num, den) of each serial for a property and a unit, where they are known and fit."""
+        held = self._matched.setdefault((name, unit), {})
+        fresh = [serial for serial in serials if serial not in held]
+        self._known.update(
+            resolve_series(sorted({one for one in fresh if one and one not in self._known}), owners=self.owners)
+        )
+        for serial in fresh:
+            if serial in self._known:  # others may be created yet
+                series, ratio, _ = self.match(serial, name, unit)
+                held[serial] = None if series is None else (series, ratio.numerator, ratio.denominator)
+        return [held.get(serial) for serial in serials]
 
     def match(self, serial: str, wanted: str | None, unit: str | None) -> tuple[int | None, Fraction, str | None]:
         """The series of a device that (property, unit) means, the exact ratio to its last digit, or what is wrong."""

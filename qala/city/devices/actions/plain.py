@@ -7,7 +7,7 @@ left to the careful way, which alone refuses. A row taken here becomes the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +21,7 @@ from qala.kernel.lake.connection import Cursor
 
 from ..rules import QUALITIES, Profile
 from .keep import READING, reading_table
+from .matching import Match
 from .spool import Part
 from .staging import TEXT, Columns, time_expression
 
@@ -30,8 +31,7 @@ WHOLE_DIGITS, FRACTION_DIGITS = 12, 6  # of a decimal number in a text that is p
 KEYS = ("serial", "property", "unit")
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-# (serial, property, unit) → (series, num, den) with number = value * num / den; None where it is not known
-Matches = Callable[[Iterable[tuple[str, str | None, str | None]]], list[tuple[int, int, int] | None]]
+Matches = Callable[[list[str], str | None, str | None], list[Match | None]]  # see ``Matching.matches``
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +159,25 @@ def _series(cells: pa.Table, profile: Profile, matches: Matches) -> tuple[NDArra
     else:
         rows = [[*words, ""]]
     named = dict(zip(fields, rows, strict=True))
-    asked = [named.get(field) or [given[field]] * len(rows[0]) for field in KEYS]
-    found = matches((serial or "", name, unit) for serial, name, unit in zip(*asked, strict=True))
-    table = np.array([match or (-1, 1, 1) for match in found], dtype=np.int64)
+    serials = named.pop("serial")
+    if not named:
+        found = matches(serials, given["property"], given["unit"])
+    else:
+        found = [None] * len(serials)
+        pairs: dict[tuple[str | None, str | None], list[int]] = {}
+        others = [named.get(field) or [given[field]] * len(serials) for field in ("property", "unit")]
+        for at, pair in enumerate(zip(*others, strict=True)):
+            pairs.setdefault(pair, []).append(at)
+        for (name, unit), places in pairs.items():
+            for at, match in zip(places, matches([serials[at] for at in places], name, unit), strict=True):
+                found[at] = match
+    series = np.array([match[0] if match else -1 for match in found], dtype=np.int32)[combined]
     ratios = {match[1:] for match in found if match}
-    series = table[:, 0].astype(np.int32)[combined]
     if len(ratios) <= 1:
         num, den = next(iter(ratios), (1, 1))
         return series, np.array([num], dtype=np.int64), np.array([den], dtype=np.int64)
-    return series, table[:, 1][combined], table[:, 2][combined]
+    ratio = np.array([match[1:] if match else (1, 1) for match in found], dtype=np.int64)
+    return series, ratio[:, 0][combined], ratio[:, 1][combined]
 
 
 def _instants(
