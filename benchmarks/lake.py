@@ -264,7 +264,8 @@ def full(found: Results, folder: Path, meters: int, slots: int) -> None:
         "bytes a reading after merging",
         before["bytes"] / rows,
         "B",
-        floor=None if found.arguments.check else FLOOR_BYTES,
+        # meters report at whole minutes; random seconds are shown beside: each holds more than a byte of chance alone
+        floor=None if found.arguments.check or found.arguments.jitter == "seconds" else FLOOR_BYTES,
     )
     times = 10 if found.arguments.check else 200
     asked = run("ask", city, times, slots)
