@@ -30,7 +30,7 @@ SUMMARY = {
     "last_time": _("last time"),
     "refused_file": _("refused rows are in"),
     "load": _("load"),
-    "dry_run": _("only tried"),
+    "dry_run": _("dry run"),
 }
 
 

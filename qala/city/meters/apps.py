@@ -24,6 +24,8 @@ class MetersConfig(MatterConfig):
         cards=(
             Card("meters.use", "console.home", "meters/card_use.html", "qala.city.meters.pages.cards.use",
                  "meters.use", 20),
+            Card("meters.faults", "console.home", "meters/card_faults.html", "qala.city.meters.pages.cards.faults",
+                 "devices.view", 5),
             Card("meters.register", "devices.device", "meters/card_register.html", "qala.city.meters.pages.cards.register",
                  "devices.view", 10),
         ),

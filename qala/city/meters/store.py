@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from qala.city.devices.public import (
     decimal_sql,
     list_series,
     register_series,
+    visible_to,
 )
 from qala.city.devices.public import current_sql as readings_sql
 from qala.kernel.access import Who
@@ -35,6 +36,9 @@ MEASURES = {
     "active_energy_import": "meters.electricity_kwh",
     "heat_energy": "meters.heat_kwh",
 }
+
+
+FAULTS_AT_MOST = 10_000  # series whose devices are looked up for a list of faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,40 @@ def list_intervals(
     return [
         (row[0].replace(tzinfo=UTC), row[1].replace(tzinfo=UTC), *row[2:8], row[8].replace(tzinfo=UTC)) for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The latest fall or jump of a register in a span: intervals with one in it, and the end of the last."""
+
+    serial: str
+    at: datetime
+    intervals: int
+
+
+def list_faults(*, who: Who, days: int, limit: int = 8) -> tuple[list[Fault], int]:
+    """Devices whose register fell or jumped in the last ``days`` days that have intervals: the latest first, and how many
+    devices there are in all."""
+    extent = extent_of_all()
+    if extent is None:
+        return [], 0
+    with get_lake().question() as cursor:
+        rows = cursor.execute(
+            """SELECT series, max(end_at), count(*) FROM (
+                   SELECT series, start_at, arg_max(method, computed_at) AS method, arg_max(end_at, computed_at) AS end_at
+                   FROM lake.intervals SEMI JOIN (
+                       SELECT series, start_at FROM lake.intervals WHERE start_at >= $since AND quality = 'N'
+                   ) USING (series, start_at) WHERE start_at >= $since GROUP BY series, start_at)
+               WHERE method = 'register_fault' GROUP BY series ORDER BY max(end_at) DESC, series""",
+            {"since": (extent[1] - timedelta(days=days)).astimezone(UTC).replace(tzinfo=None)},
+        ).fetchall()
+    serials = dict(
+        Series.objects.filter(pk__in=[row[0] for row in rows[:FAULTS_AT_MOST]], device__in=visible_to(who)).values_list(
+            "pk", "device__serial"
+        )
+    )
+    found = [Fault(serials[one], at.replace(tzinfo=UTC), count) for one, at, count in rows if one in serials]
+    return found[:limit], len(found)
 
 
 def extent(series: int) -> tuple[datetime, datetime] | None:

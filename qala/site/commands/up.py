@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 from django.conf import settings as django_settings
+from django.utils import translation
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from qala.kernel import console
@@ -44,18 +46,23 @@ def up(demo: bool, host: str | None, port: int | None) -> None:
         signal.signal(signal.SIGTERM, lambda *_given: running.stop())
         signal.signal(signal.SIGINT, lambda *_given: running.stop())
         signal.signal(signal.SIGHUP, lambda *_given: None)  # settings are read at the start; nothing to read again
-        told = threading.Thread(target=_welcome, args=(running, settings, address, host, accounts), daemon=True)
+        language = get_language()  # of this thread alone
+        told = threading.Thread(
+            target=_welcome, args=(running, settings, address, host, accounts, language), daemon=True
+        )
         told.start()
         running.run()
         console.say(_("Stopped."), event="stopped")
 
 
 def _welcome(
-    running: supervisor.Supervisor, settings: Settings, address: str, host: str, accounts: list[dict[str, Any]]
-) -> None:
+    running: supervisor.Supervisor, settings: Settings, address: str, host: str, accounts: list[dict[str, Any]],
+    language: str | None,
+) -> None:  # fmt: skip
     """Say where the city answers, once it does."""
     if not supervisor.wait_until_answering(address, running.stopping):
         return
+    translation.activate(language or "en")
     console.say(
         _("Qala runs at {address}").format(address=address), event="ready", address=address, demo=running.demo,
         data_dir=settings.data_dir, accounts=accounts,

@@ -53,6 +53,7 @@ def of_page() -> dict[str, Any]:
         "later": _("Later"),
         "missing": _("no data"),
         "no_data": _("No data yet."),
+        "no_hours": _("The registers lie too far apart for hours."),
         "not_loaded": _("This could not be loaded."),
         "try_again": _("Try again"),
         "table": _("Table"),

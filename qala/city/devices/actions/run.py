@@ -211,9 +211,13 @@ class Run:
                 self._hand_over(cursor, columns, plain, now, rest=bool(left.any()), share=done / total)
 
     def _plain(self, cursor: Cursor, cells: pa.Table, line: NDArray[np.int64], now: datetime) -> Plain:
-        return take_plain(
-            cursor, cells, line, self.profile, self.matching.matches, earliest=utc(self.profile.not_before), latest=now + EARLY
-        )  # fmt: skip
+        try:
+            return take_plain(
+                cursor, cells, line, self.profile, self.matching.matches, earliest=utc(self.profile.not_before),
+                latest=now + EARLY,
+            )  # fmt: skip
+        except UnicodeDecodeError:  # only Parquet holds such texts
+            raise BadInput(f"{self.path.name} holds texts that are not UTF-8.", fix="Write them as UTF-8.") from None
 
     def _hand_over(
         self, cursor: Cursor, columns: Columns, plain: Plain | None, now: datetime, *, rest: bool, share: float

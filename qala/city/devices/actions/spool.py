@@ -151,7 +151,8 @@ def spool(
                 filled += len(whole)
                 lines += _ends(whole)
                 advance(len(chunk))
-                if not chunk or filled >= enough:
+                may_be_bomb = 2 * packed < written <= RATIO_FROM_BYTES  # nothing of it is loaded before that is known
+                if not chunk or (filled >= enough and not may_be_bomb):
                     enough = min(2 * enough, part_bytes)
                     last = lines + (1 if whole and not whole.endswith(b"\n") else 0)
                     held, part = b"".join(part), []

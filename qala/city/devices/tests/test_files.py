@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import resource
-import time
 import zipfile
 from pathlib import Path
 
@@ -179,11 +178,10 @@ def test_a_bomb(load: conftest.Load, tmp_path: Path) -> None:
         piece = b"0" * 900_000 + b"\n"
         for _ in range(300):
             inside.write(piece)
-    began = time.monotonic()
     with pytest.raises(TooMuch, match="zip bomb"):
         load(path)
-    assert time.monotonic() - began < 20
-    assert Load.objects.get().state == "failed"
+    row = Load.objects.get()
+    assert (row.state, row.rows_read) == ("failed", 0), "no part of it was loaded before"
 
 
 def test_more_than_the_installation_takes(load: conftest.Load, settings, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -21,6 +21,7 @@ from .. import store
 
 SHOWN_HAPPENINGS = 20
 DAYS = 14
+FAULT_DAYS = 7
 
 
 def use(request: HttpRequest, who: Who) -> dict[str, Any] | None:
@@ -51,6 +52,18 @@ def use(request: HttpRequest, who: Who) -> dict[str, Any] | None:
             }
         )  # fmt: skip
     return {"found": found}
+
+
+def faults(request: HttpRequest, who: Who) -> dict[str, Any] | None:
+    """Meters whose register fell or jumped in the last week that is known."""
+    found, count = store.list_faults(who=who, days=FAULT_DAYS)
+    zone = ZoneInfo(settings.TIME_ZONE)
+    rows = [
+        {"serial": one.serial, "at": one.at, "query": f"from={day - timedelta(days=1)}&to={day + timedelta(days=1)}"}
+        for one in found
+        for day in (local_day(one.at, zone),)
+    ]
+    return {"faults": rows, "count": count, "more": count - len(rows), "days": FAULT_DAYS}
 
 
 def use_by_district(who: Who, bounds: tuple[float, float, float, float] | None, *, name: str) -> dict[str, Any]:
@@ -118,6 +131,7 @@ def register(request: HttpRequest, who: Who, device: Device, period: Period) -> 
         "series": series, "device": device, "period": period, "exponent": exponent,
         "total": sum(row[2] for row in usable) if usable else None,
         "hours": sum(1 for row in intervals if row[4] == "A"),
+        "gap_total": sum(row[2] for row in intervals if row[4] == "E"),
         "hours_missing": sum((row[1] - row[0]).total_seconds() / 3600 for row in intervals if row[4] == "E"),
         "hours_faulty": sum((row[1] - row[0]).total_seconds() / 3600 for row in intervals if row[4] == "N"),
         "computed_at": max((row[8] for row in intervals), default=None),

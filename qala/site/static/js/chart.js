@@ -99,9 +99,9 @@ class Chart {
     this.days = this.kind === "hourly" ? this.byDay() : [];
     this.gaps = this.findGaps();
     this.marks = this.findMarks();
-    const all = this.kind === "hourly" ? this.intervals : this.readings;
-    const first = all[0]?.start ?? all[0]?.t;
-    const last = all.at(-1)?.end ?? all.at(-1)?.t;
+    this.all = this.kind === "hourly" ? this.intervals : this.readings;
+    const first = this.all[0]?.start ?? this.all[0]?.t;
+    const last = this.all.at(-1)?.end ?? this.all.at(-1)?.t;
     this.full = [Math.min(first, this.intervals[0]?.start ?? first), Math.max(last, this.intervals.at(-1)?.end ?? last)];
     if (this.full[1] <= this.full[0]) this.full = [this.full[0] - DAY / 2, this.full[0] + DAY / 2];
     this.range = this.full;
@@ -151,8 +151,10 @@ class Chart {
       if (one.value !== null) continue;
       const last = gaps.at(-1);
       const faulty = loud(one);
-      if (last && last.end === one.start && last.faulty === faulty) last.end = one.end;
-      else gaps.push({ start: one.start, end: one.end, faulty, quality: one.quality });
+      if (last && last.end === one.start && last.faulty === faulty) {
+        last.end = one.end;
+        last.total = (last.total ?? null) === null || (one.total ?? null) === null ? null : BigInt(last.total) + BigInt(one.total);
+      } else gaps.push({ start: one.start, end: one.end, faulty, quality: one.quality, total: one.total });
     }
     return gaps;
   }
@@ -209,10 +211,11 @@ class Chart {
     this.summary = el("p", { class: "chart-summary" });
     const head = el("div", { class: "chart-head" }, this.summary, this.tools());
     figure.append(head, this.plot);
-    if (!this.intervals.length && !this.readings.length) {
+    if (!this.all.length) {
       this.plot.remove();
       head.remove();
-      figure.append(el("div", { class: "empty" }, icon("chart-column"), el("p", {}, say("no_data"))));
+      const why = this.readings.length ? "no_hours" : "no_data";
+      figure.append(el("div", { class: "empty" }, icon("chart-column"), el("p", {}, say(why))));
       return;
     }
     this.colours = palette();
@@ -353,7 +356,7 @@ class Chart {
     pen.rect(left, top - LANE * ratio, width, height + LANE * ratio);
     pen.clip();
     const pattern = hatch(pen, ratio, this.colours.hatch);
-    for (const { start, end, faulty } of this.gaps) {
+    for (const { start, end, faulty, total } of this.gaps) {
       const a = u.valToPos(start, "x", true);
       const b = u.valToPos(end, "x", true);
       if (b < left || a > left + width) continue;
@@ -362,7 +365,8 @@ class Chart {
       pen.fillRect(a, top, Math.max(b - a, ratio), height);
       pen.globalAlpha = 1;
       if (faulty) continue;
-      const text = say("missing");
+      const known = this.kind === "hourly" && total !== null && total !== undefined;
+      const text = known ? `${say("missing")}: ${withUnit(exact(total, this.data.exponent), this.data.unit)}` : say("missing");
       pen.font = `${12 * ratio}px ${getComputedStyle(this.figure).fontFamily}`;
       const visible = Math.min(b, left + width) - Math.max(a, left);
       const wide = pen.measureText(text).width + 12 * ratio;
@@ -576,7 +580,8 @@ class Chart {
   told() {
     const [from, to] = this.range;
     const unitCode = this.data.unit;
-    const parts = [this.zone.span(Math.max(from, this.full[0]), Math.min(to, this.full[1]))];
+    const alone = this.kind === "register" && this.all.length === 1;
+    const parts = [alone ? this.zone.moment(this.all[0].t) : this.zone.span(Math.max(from, this.full[0]), Math.min(to, this.full[1]))];
     if (this.kind === "hourly") {
       const shown = this.intervals.filter((one) => one.end > from && one.start < to);
       const known = shown.filter((one) => one.value !== null);
