@@ -354,7 +354,10 @@ PARAMETERS = {
     "owner": "Code of an organisation.",
     "district": "Code of a district.",
     "kind": "Only places of this kind.",
-    "code": "Code of the place.",
+    "code": "Its code.",
+    "person": "Id of the person.",
+    "membership": "Id of what `roles` of the person names.",
+    "key": "Key of the role.",
 }
 
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
-from qala.city.people.public import may_use, remote_address, who_of
+from qala.city.people.public import SEEN, SEEN_EVERY, may_use, note_seen, remote_address, who_of
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import QalaError
 from qala.kernel.ids import new_id
@@ -98,7 +98,20 @@ class AskingPerson:
         if language:
             translation.activate(language)
             request.LANGUAGE_CODE = language
-        return self.get_response(request)
+        response = self.get_response(request)
+        _note_seen(request)
+        return response
+
+
+def _note_seen(request: HttpRequest) -> None:
+    """Now and then, keep for a person's list of sessions that this one is in use."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.session.accessed:
+        return
+    seen, now = request.session.get(SEEN), SYSTEM_CLOCK.now()
+    if seen is None or now.timestamp() - seen < SEEN_EVERY or not request.session.session_key:
+        return
+    request.session[SEEN] = now.timestamp()
+    note_seen(now=now, session_key=request.session.session_key, address=remote_address(request.META))
 
 
 def guard(request: HttpRequest) -> None:

@@ -19,6 +19,7 @@ from qala.kernel.config import get_settings
 
 from . import actions, rules
 from .models import Person
+from .rules import SEEN
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -53,8 +54,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return HttpResponseRedirect(reverse("account_login"))
 
     def post_login(self, request: HttpRequest, user: Person, **about: Any) -> HttpResponse:
-        """The language that a person chose comes back with them, on whatever machine they sign in."""
+        """The session is remembered for its person; the language that they chose comes back with them on any machine."""
         response: HttpResponse = super().post_login(request, user, **about)
+        now = SYSTEM_CLOCK.now()
+        request.session[SEEN] = now.timestamp()
+        if not request.session.session_key:
+            request.session.save()
+        actions.begin_session(
+            now=now, person=user, session_key=request.session.session_key or "",
+            address=rules.remote_address(request.META), agent=request.headers.get("User-Agent", ""),
+        )  # fmt: skip
         if user.language:
             response.set_cookie(
                 settings.LANGUAGE_COOKIE_NAME,

@@ -43,8 +43,13 @@ class Person(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     is_demo = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=timezone.now)
+    invitation = models.UUIDField(null=True, unique=True, editable=False)  # of the one link that is good now
+    invited_at = models.DateTimeField(null=True)
+
+    ACTIVE, INVITED, DISABLED = "active", "invited", "disabled"
 
     objects: ClassVar[PersonManager] = PersonManager()
+    shown_memberships: list[Membership]  # set by the store: those that the asker may know of
 
     EMAIL_FIELD = "email"
     USERNAME_FIELD = "email"
@@ -53,6 +58,7 @@ class Person(AbstractBaseUser):
     class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("persons")
+        indexes = [models.Index(fields=["name", "id"], name="person_by_name")]
         constraints = [
             # together with the unique column: one address, one person, whatever the case it is written in
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="person_email_is_lower_case"),
@@ -64,11 +70,26 @@ class Person(AbstractBaseUser):
     def __str__(self) -> str:
         return self.name or self.email
 
+    @property
+    def state(self) -> str:
+        """``active``, ``invited`` (has not come in yet) or ``disabled``; ``IN_STATE`` asks the database the same."""
+        if not self.is_active:
+            return self.DISABLED
+        return self.INVITED if self.invitation is not None and self.last_login is None else self.ACTIVE
+
     def get_full_name(self) -> str:
         return self.name or self.email
 
     def get_short_name(self) -> str:
         return self.get_full_name()
+
+
+_WAITING = models.Q(invitation__isnull=False, last_login__isnull=True)
+IN_STATE = {
+    Person.ACTIVE: models.Q(is_active=True) & ~_WAITING,
+    Person.INVITED: models.Q(is_active=True) & _WAITING,
+    Person.DISABLED: models.Q(is_active=False),
+}
 
 
 class Organisation(models.Model):
@@ -187,3 +208,27 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id} {self.role_id} {self.organisation_id or 'city'}"
+
+
+class SignIn(models.Model):
+    """A session under way, for the person's own list; the session itself is Django's."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="sign_ins")
+    session_key = models.CharField(max_length=40, unique=True)
+    began_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    address = models.CharField(max_length=45, blank=True)  # of the machine; empty behind a proxy
+    agent = models.CharField(max_length=300, blank=True)  # what the browser says of itself
+
+    class Meta:
+        verbose_name = _("signed-in session")
+        verbose_name_plural = _("signed-in sessions")
+
+    def __str__(self) -> str:
+        return f"{self.person_id} {self.began_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def device(self) -> str:
+        """Browser and system in a word each, e.g. ``Firefox · Linux``."""
+        return rules.device_of(self.agent)

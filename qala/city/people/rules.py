@@ -11,8 +11,8 @@ from qala.kernel.access import EVERYTHING, NOTHING, Scope, Who
 
 ADMINISTRATOR = "administrator"
 LANGUAGES = ("kk", "ru", "en")
-# Whoever has no text in the first language reads it in the next one.
-
+SEEN = "people.seen"  # name in a session's data: when it was last noted as in use, in seconds of Unix time
+SEEN_EVERY = 600.0  # seconds between two such notes
 FORWARDING_HEADERS = (
     "HTTP_FORWARDED",
     "HTTP_X_FORWARDED_FOR",
@@ -111,3 +111,21 @@ def may_use(account: Account, address: str) -> bool:
     It must be active, and a demo account, whose password everybody knows, must sit at this very machine.
     """
     return account.is_active and (not account.is_demo or is_loopback(address))
+
+
+# sign in a user agent: what it is called; the first that is found counts
+BROWSERS = {
+    "edg": "Edge", "opr/": "Opera", "yabrowser": "Yandex", "samsungbrowser": "Samsung", "firefox": "Firefox", "fxios": "Firefox",
+    "chrome": "Chrome", "crios": "Chrome", "safari": "Safari", "curl": "curl", "python": "Python",
+}  # fmt: skip
+SYSTEMS = {
+    "iphone": "iPhone", "ipad": "iPad", "android": "Android", "windows": "Windows", "mac os": "macOS", "cros": "ChromeOS",
+    "linux": "Linux",
+}  # fmt: skip
+
+
+def device_of(agent: str) -> str:
+    """Browser and system of a user agent, e.g. ``Firefox · Linux``; ``""`` where neither is known."""
+    low = agent.lower()
+    named = (next((name for sign, name in kind.items() if sign in low), "") for kind in (BROWSERS, SYSTEMS))
+    return " · ".join(filter(None, named))

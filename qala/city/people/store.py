@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.contrib.sessions.models import Session
+from django.core.signing import BadSignature, Signer
+from django.db.models import Count, Prefetch, Q, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from qala.kernel import plug
+from qala.kernel import plug, search
 from qala.kernel.access import ANONYMOUS, Who
+from qala.kernel.config import get_settings
 from qala.kernel.errors import NotFound
 
 from . import rules
-from .models import Membership, Organisation, Person, Role
+from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn
+
+VIEW = "people.view"
+INVITATION_DAYS = 7
+_signer = Signer(salt="qala.people.invitation")
 
 
 def who_of(person: AbstractBaseUser | AnonymousUser | None, now: datetime) -> Who:
@@ -87,8 +98,181 @@ def get_role(key: str) -> Role:
 
 def count_administrators(now: datetime) -> int:
     """Persons who administer the city at an instant and can sign in from anywhere: demo accounts do not count."""
-    real = Q(person__is_active=True, person__is_demo=False)
-    return open_at(now).filter(real, role=rules.ADMINISTRATOR).values("person").distinct().count()
+    return sum(not is_demo for is_demo in administrators(now).values())
+
+
+def administrators(now: datetime, *, without: Collection[UUID] = ()) -> dict[UUID, bool]:
+    """Persons who administer the city at an instant, and whether each is a demo account.
+
+    Args:
+        without: memberships that do not count.
+    """
+    held = open_at(now).filter(role=rules.ADMINISTRATOR, person__is_active=True).exclude(pk__in=without)
+    return dict(held.values_list("person_id", "person__is_demo"))
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFilter:
+    """What a list of persons is narrowed to; empty fields do not narrow.
+
+    Args:
+        query: pieces of name or e-mail address.
+        organisation: code; ``role``: key; ``state``: of ``Person.state``.
+    """
+
+    query: str = ""
+    organisation: str = ""
+    role: str = ""
+    state: str = ""
+
+    def __bool__(self) -> bool:
+        return any((self.query.strip(), self.organisation, self.role, self.state))
+
+
+def not_ended(now: datetime) -> QuerySet[Membership]:
+    """Memberships that hold at an instant or will hold."""
+    return Membership.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now))
+
+
+def visible_memberships(who: Who, now: datetime, permission: str = VIEW) -> QuerySet[Membership]:
+    """The memberships not ended that the asker may know of: their own, and those their permission reaches."""
+    scope = who.scope(permission)
+    held = not_ended(now).select_related("role", "organisation").order_by("valid_from", "pk")
+    if scope.everything:
+        return held
+    return held.filter(Q(organisation__in=scope.organisations) | Q(person_id=who.id, person_id__isnull=False))
+
+
+def visible_to(who: Who, now: datetime) -> QuerySet[Person]:
+    """The persons that the asker may know of: all, or those with a role in their organisations, and themselves."""
+    if who.scope(VIEW).everything:
+        return Person.objects.all()
+    theirs = visible_memberships(who, now).order_by().values("person_id")
+    return Person.objects.filter(Q(pk__in=theirs) | Q(pk=who.id, pk__isnull=False))
+
+
+def list_people(
+    narrowed: PersonFilter, *, who: Who, now: datetime, after: Sequence[str] = (), limit: int = 50
+) -> tuple[list[Person], int, tuple[str, ...]]:
+    """A page of persons by name, each with ``shown_memberships``; how many there are; where the next page begins.
+
+    Args:
+        after: what the page before gave as its end.
+    """
+    who.require(VIEW)
+    found = visible_to(who, now)
+    if narrowed.query.strip():
+        found = found.filter(pk__in=search.matching("person", narrowed.query))
+    if narrowed.state:
+        found = found.filter(IN_STATE[narrowed.state]) if narrowed.state in IN_STATE else found.none()
+    if narrowed.organisation or narrowed.role:
+        held = visible_memberships(who, now).order_by()
+        if narrowed.organisation:
+            held = held.filter(organisation__code=narrowed.organisation)
+        if narrowed.role:
+            held = held.filter(role=narrowed.role)
+        found = found.filter(pk__in=held.values("person_id"))
+    total = found.count()
+    if len(after) == 2:
+        found = found.filter(Q(name__gt=after[0]) | Q(name=after[0], pk__gt=UUID(after[1])))
+    shown = Prefetch("memberships", visible_memberships(who, now), to_attr="shown_memberships")
+    rows: list[Person] = [*found.order_by("name", "pk").prefetch_related(shown)[: limit + 1]]  # type: ignore[no-redef]
+    following: tuple[str, ...] = ()
+    if len(rows) > limit:
+        rows = rows[:limit]
+        following = (rows[-1].name, str(rows[-1].pk))
+    return rows, total, following
+
+
+def get_person(key: UUID, *, who: Who, now: datetime) -> Person:
+    """One person, with ``shown_memberships``: those not ended that the asker may know of.
+
+    Raises:
+        NotFound: there is none, or none that the asker may know of.
+    """
+    if who.id != key:
+        who.require(VIEW)
+    shown = Prefetch("memberships", visible_memberships(who, now), to_attr="shown_memberships")
+    found = visible_to(who, now).prefetch_related(shown).filter(pk=key).first()  # type: ignore[no-redef]
+    if found is None:
+        raise NotFound(_("There is no such person."), fix=_("Look them up in the list of people."))
+    return found
+
+
+def memberships_of(person: Person, *, who: Who, now: datetime, permission: str = VIEW) -> list[Membership]:
+    """A person's memberships not ended that the asker may know of."""
+    return list(visible_memberships(who, now, permission).filter(person=person))
+
+
+def get_membership(key: UUID, *, person: Person, who: Who, now: datetime) -> Membership:
+    """One of a person's memberships.
+
+    Raises:
+        NotFound: there is none that has not ended, or none that the asker may know of.
+    """
+    found = visible_memberships(who, now).filter(pk=key, person=person).first()
+    if found is None:
+        raise NotFound(_("This person holds no such role."))
+    return found
+
+
+def find_membership(
+    person: Person, role: str, organisation: Organisation | None, *, who: Who, now: datetime
+) -> Membership | None:
+    """The person's membership of that role and organisation (``None``: the whole city) that has not ended."""
+    return visible_memberships(who, now).filter(person=person, role=role, organisation=organisation).first()
+
+
+def invitation_link(person: Person, *, address: str) -> str:
+    """The link by which an invited person chooses a password: signed, good once and until it is too old."""
+    key = _signer.sign_object([str(person.pk), str(person.invitation)])
+    return address.rstrip("/") + reverse("account_invitation", args=[key])
+
+
+def city_address(fallback: str) -> str:
+    """Where people reach the city: by the settings, else ``fallback``."""
+    return get_settings().public_url or fallback
+
+
+def get_invited(key: str, *, now: datetime) -> Person:
+    """The person whom a link of invitation is for.
+
+    Raises:
+        NotFound: nobody signed it, it was used or replaced, or it is too old.
+    """
+    try:
+        person, invitation = (UUID(part) for part in _signer.unsign_object(key))
+    except (BadSignature, ValueError, TypeError):
+        person = invitation = None  # type: ignore[assignment]
+    oldest = now - timedelta(days=INVITATION_DAYS)
+    found = Person.objects.filter(
+        pk=person, invitation=invitation, invitation__isnull=False, invited_at__gt=oldest, is_active=True
+    ).first()
+    if found is None:
+        raise NotFound(_("This link is not valid any more."), fix=_("Ask whoever invited you to send a new one."))
+    return found
+
+
+def list_roles() -> list[Role]:
+    """All roles, by key; which roles there are and what they hold is known to whoever is signed in."""
+    return list(Role.objects.order_by("key"))
+
+
+def own_sessions(who: Who) -> QuerySet[SignIn]:
+    """One's own sessions; nobody's for who is no person."""
+    return SignIn.objects.filter(person_id=who.id) if who.id is not None else SignIn.objects.none()
+
+
+def sessions_of(who: Who, now: datetime) -> list[SignIn]:
+    """One's own sessions under way, the one used last first."""
+    alive = Session.objects.filter(expire_date__gt=now).values("session_key")
+    return list(own_sessions(who).filter(session_key__in=alive).order_by("-last_seen_at"))
+
+
+def people_by_organisation(who: Who, now: datetime) -> dict[UUID, int]:
+    """How many persons hold a role in each organisation, as far as the asker may know."""
+    held = visible_memberships(who, now).order_by().filter(organisation__isnull=False)
+    return dict(held.values_list("organisation_id").annotate(n=Count("person", distinct=True)))
 
 
 def status() -> dict[str, int]:

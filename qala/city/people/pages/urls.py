@@ -5,7 +5,7 @@ from __future__ import annotations
 from allauth.account import views
 from django.urls import path, re_path
 
-from . import forms
+from . import forms, invitation
 
 urlpatterns = [
     path("login/", views.LoginView.as_view(form_class=forms.SignInForm), name="account_login"),
@@ -38,4 +38,6 @@ urlpatterns = [
         views.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path("invitation/<str:key>/", invitation.accept, name="account_invitation"),
+    path("invitation-done/", invitation.done, name="account_invitation_done"),
 ]
