@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
-from qala.city.people.public import SEEN, SEEN_EVERY, may_use, note_seen, remote_address, who_of
+from qala.city.people.public import SEEN, SEEN_EVERY, may_use, note_seen, remote_address, who_of, who_of_token
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import QalaError
 from qala.kernel.ids import new_id
@@ -116,9 +116,21 @@ def _note_seen(request: HttpRequest) -> None:
 
 def guard(request: HttpRequest) -> None:
     """Set ``request.who``, and have ``request.user`` be nobody where the account may not be used from here."""
+    token = token_of(request)
+    if token is not None:  # whoever comes with a token comes without a session
+        address = remote_address(request.META)
+        request.user = AnonymousUser()
+        request.who = SimpleLazyObject(lambda: who_of_token(token, address, SYSTEM_CLOCK.now()))  # type: ignore[attr-defined]
+        return
     signed_in = request.user
     request.user = SimpleLazyObject(lambda: _usable(signed_in, request))  # type: ignore[assignment]
     request.who = SimpleLazyObject(lambda: who_of(request.user, SYSTEM_CLOCK.now()))  # type: ignore[attr-defined]
+
+
+def token_of(request: HttpRequest) -> str | None:
+    """The bearer token that a request to the API came with."""
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and request.path.startswith("/api/") else None
 
 
 def attach_asker(request: HttpRequest) -> None:

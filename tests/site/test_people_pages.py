@@ -21,6 +21,7 @@ PAGES = [
     "roles/crew/",
     "me/",
     "me/password/",
+    "me/tokens/new/",
 ]
 
 

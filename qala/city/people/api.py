@@ -16,11 +16,12 @@ from qala.kernel.errors import BadInput
 from qala.kernel.paging import decode_cursor, encode_cursor
 
 from . import actions, store
-from .models import Membership, Organisation, Person, Role
+from .models import Membership, Organisation, Person, Role, Token
 
 people = Router(tags=["people"])
 organisations = Router(tags=["people"])
 roles = Router(tags=["people"])
+tokens = Router(tags=["people"])
 
 
 class MembershipOut(Schema):
@@ -103,6 +104,34 @@ class RoleList(Schema):
 
 class RoleChange(WhyIn):
     permissions: list[str]
+
+
+class TokenOut(Schema):
+    id: UUID
+    name: str
+    organisation: str | None = Field(description="Code of the organisation that owns it; null: the asking person.")
+    permissions: list[str]
+    made_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+
+
+class TokenList(Schema):
+    items: list[TokenOut]
+
+
+class TokenIn(Schema):
+    name: str
+    permissions: list[str]
+    days: int = Field(90, description="How long it is good.")
+    owner: str | None = Field(None, description="Code of the organisation whose service account it is; null: yours.")
+    organisations: list[str] = Field(
+        default_factory=list, description="Codes that a token of yours is narrowed to; empty: as far as you reach."
+    )
+
+
+class TokenMade(TokenOut):
+    secret: str = Field(description="Shown once; only its hash is kept.")
 
 
 def _who(request: HttpRequest) -> Who:
@@ -264,3 +293,34 @@ def change_role(request: HttpRequest, key: str, asked: RoleChange) -> dict[str, 
     who, found = _who(request), store.get_role(key)
     actions.change_role(who=who, now=SYSTEM_CLOCK.now(), role=found, permissions=asked.permissions, why=asked.why)
     return _role(store.get_role(key))
+
+
+def _token(one: Token) -> dict[str, Any]:
+    return {
+        "id": one.pk, "name": one.name, "organisation": one.organisation.code if one.organisation else None,
+        "permissions": one.permissions, "made_at": one.made_at, "expires_at": one.expires_at,
+        "last_used_at": one.last_used_at,
+    }  # fmt: skip
+
+
+@tokens.get("", response=TokenList, summary="Your tokens, and those of organisations whose people you manage")
+def list_tokens(request: HttpRequest) -> dict[str, Any]:
+    return {"items": [_token(one) for one in store.list_tokens(who=_who(request))]}
+
+
+@tokens.post("", response={201: TokenMade}, summary="Make a token; its secret is in this answer alone")
+def create_token(request: HttpRequest, asked: TokenIn) -> Status[Any]:
+    """Wants a signed-in person: a token makes no tokens."""
+    made, secret = actions.create_token(
+        who=_who(request), now=SYSTEM_CLOCK.now(), name=asked.name, permissions=asked.permissions, days=asked.days,
+        owner=store.get_organisation(asked.owner) if asked.owner is not None else None,
+        organisations=[store.get_organisation(code) for code in asked.organisations],
+    )  # fmt: skip
+    return Status(201, {**_token(made), "secret": secret})
+
+
+@tokens.delete("/{uuid:token}", response={204: None}, summary="Revoke a token")
+def revoke_token(request: HttpRequest, token: UUID) -> Status[None]:
+    who = _who(request)
+    actions.revoke_token(who=who, now=SYSTEM_CLOCK.now(), token=store.get_token(token, who=who))
+    return Status(204, None)

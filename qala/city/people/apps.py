@@ -15,6 +15,7 @@ class PeopleConfig(MatterConfig):
             "people": "qala.city.people.api.people",
             "organisations": "qala.city.people.api.organisations",
             "roles": "qala.city.people.api.roles",
+            "tokens": "qala.city.people.api.tokens",
         },
         menu=(MenuEntry(_("People"), "people:list", "users", "people.view", 80),),
         permissions=(
@@ -34,6 +35,9 @@ class PeopleConfig(MatterConfig):
             Command("people enable", "qala.city.people.commands.enable"),
             Command("organisations list", "qala.city.people.commands.list_organisations"),
             Command("organisations add", "qala.city.people.commands.add_organisation"),
+            Command("tokens create", "qala.city.people.commands.create_token"),
+            Command("tokens list", "qala.city.people.commands.list_tokens"),
+            Command("tokens revoke", "qala.city.people.commands.revoke_token"),
         ),
         prepare="qala.city.people.commands.prepare",
         demo="qala.city.people.demo.load",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from uuid import UUID
 
 import click
 from django.conf import settings
@@ -208,6 +209,50 @@ def add_organisation(code: str, kind: str, name_kk: str, name_ru: str, name_en: 
         who=_operator(), now=SYSTEM_CLOCK.now(), code=code, kind=kind, name_kk=name_kk, name_ru=name_ru, name_en=name_en
     )
     console.result({"code": _("Code"), "id": _("Id")}, code=made.code, id=made.pk)
+
+
+TOKEN = {
+    "id": _("Id"), "name": _("Name"), "organisation": _("Organisation"), "permissions": _("Permissions"),
+    "expires_at": _("Good until"), "last_used_at": _("Last used"),
+}  # fmt: skip
+
+
+@click.command("create", help=_("Make the API token of a service account; its secret is shown once."))
+@click.argument("name")
+@click.option("--organisation", required=True, metavar="CODE", help=_("Whose service account it is."))
+@click.option("--permission", "permissions", multiple=True, required=True, help=_("What it may do; may be repeated."))
+@click.option("--days", default=365, show_default=True, help=_("How long it is good."))
+def create_token(name: str, organisation: str, permissions: tuple[str, ...], days: int) -> None:
+    made, secret = actions.create_token(
+        who=_operator(), now=SYSTEM_CLOCK.now(), name=name, permissions=permissions, days=days,
+        owner=store.get_organisation(organisation),
+    )  # fmt: skip
+    console.result(
+        {"id": _("Id"), "secret": _("Secret"), "expires_at": _("Good until")},
+        id=made.pk, secret=secret, expires_at=made.expires_at,
+    )  # fmt: skip
+
+
+@click.command("list", help=_("List the API tokens of organisations."))
+def list_tokens() -> None:
+    found = store.list_tokens(who=_operator())
+    rows = [
+        {
+            "id": one.pk, "name": one.name, "organisation": one.organisation.code if one.organisation else None,
+            "permissions": ", ".join(one.permissions), "expires_at": one.expires_at, "last_used_at": one.last_used_at,
+        }
+        for one in found
+    ]  # fmt: skip
+    console.table("token", rows, TOKEN)
+    console.result({"tokens": _("API tokens")}, tokens=len(rows))
+
+
+@click.command("revoke", help=_("Revoke the API token of a service account."))
+@click.argument("id", type=click.UUID)
+def revoke_token(id: UUID) -> None:
+    token = store.get_token(id, who=_operator())
+    actions.revoke_token(who=_operator(), now=SYSTEM_CLOCK.now(), token=token)
+    console.result({"id": _("Id")}, id=id)
 
 
 def _ask(option: str, text: str, stdin_taken: bool, *, hidden: bool = False) -> str:

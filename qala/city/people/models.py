@@ -232,3 +232,39 @@ class SignIn(models.Model):
     def device(self) -> str:
         """Browser and system in a word each, e.g. ``Firefox · Linux``."""
         return rules.device_of(self.agent)
+
+
+class Token(models.Model):
+    """What a program asks the API with: of a person, or of an organisation (a service account, e.g. a gateway's).
+
+    The secret itself is not kept, only its hash.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(max_length=100)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="tokens")
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, null=True, related_name="tokens")
+    sha256 = models.CharField(max_length=64, unique=True)
+    permissions = models.JSONField(default=list)  # keys, sorted
+    organisations = models.JSONField(default=list)  # ids that a person's token is narrowed to; empty: all of theirs
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(person__isnull=True, organisation__isnull=False)
+                | models.Q(person__isnull=False, organisation__isnull=True),
+                name="token_has_one_owner",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_at__gt=models.F("made_at")), name="token_ends_after_its_start"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -15,7 +15,15 @@ from .actions import (
 )
 from .models import Membership, Organisation, Person, Role
 from .rules import ADMINISTRATOR, SEEN, SEEN_EVERY, is_loopback, may_use, remote_address
-from .store import count_administrators, find_person, get_organisation, list_organisations, organisations_by_id, who_of
+from .store import (
+    count_administrators,
+    find_person,
+    get_organisation,
+    list_organisations,
+    organisations_by_id,
+    who_of,
+    who_of_token,
+)
 
 __all__ = [
     "ADMINISTRATOR",
@@ -42,4 +50,5 @@ __all__ = [
     "remote_address",
     "set_language",
     "who_of",
+    "who_of_token",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
@@ -21,10 +22,11 @@ from qala.kernel.config import get_settings
 from qala.kernel.errors import NotFound
 
 from . import rules
-from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn
+from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn, Token
 
 VIEW = "people.view"
 INVITATION_DAYS = 7
+log = structlog.get_logger(__name__)
 _signer = Signer(salt="qala.people.invitation")
 
 
@@ -140,7 +142,7 @@ def visible_memberships(who: Who, now: datetime, permission: str = VIEW) -> Quer
     held = not_ended(now).select_related("role", "organisation").order_by("valid_from", "pk")
     if scope.everything:
         return held
-    return held.filter(Q(organisation__in=scope.organisations) | Q(person_id=who.id, person_id__isnull=False))
+    return held.filter(Q(organisation__in=scope.organisations) | Q(person_id=_self(who), person_id__isnull=False))
 
 
 def visible_to(who: Who, now: datetime) -> QuerySet[Person]:
@@ -148,7 +150,12 @@ def visible_to(who: Who, now: datetime) -> QuerySet[Person]:
     if who.scope(VIEW).everything:
         return Person.objects.all()
     theirs = visible_memberships(who, now).order_by().values("person_id")
-    return Person.objects.filter(Q(pk__in=theirs) | Q(pk=who.id, pk__isnull=False))
+    return Person.objects.filter(Q(pk__in=theirs) | Q(pk=_self(who), pk__isnull=False))
+
+
+def _self(who: Who) -> UUID | None:
+    """The person that asks in person: a token does not see its owner by being theirs."""
+    return who.id if who.kind == "person" else None
 
 
 def list_people(
@@ -190,7 +197,7 @@ def get_person(key: UUID, *, who: Who, now: datetime) -> Person:
     Raises:
         NotFound: there is none, or none that the asker may know of.
     """
-    if who.id != key:
+    if _self(who) != key:
         who.require(VIEW)
     shown = Prefetch("memberships", visible_memberships(who, now), to_attr="shown_memberships")
     found = visible_to(who, now).prefetch_related(shown).filter(pk=key).first()  # type: ignore[no-redef]
@@ -260,7 +267,8 @@ def list_roles() -> list[Role]:
 
 def own_sessions(who: Who) -> QuerySet[SignIn]:
     """One's own sessions; nobody's for who is no person."""
-    return SignIn.objects.filter(person_id=who.id) if who.id is not None else SignIn.objects.none()
+    own = _self(who)
+    return SignIn.objects.filter(person_id=own) if own is not None else SignIn.objects.none()
 
 
 def sessions_of(who: Who, now: datetime) -> list[SignIn]:
@@ -273,6 +281,69 @@ def people_by_organisation(who: Who, now: datetime) -> dict[UUID, int]:
     """How many persons hold a role in each organisation, as far as the asker may know."""
     held = visible_memberships(who, now).order_by().filter(organisation__isnull=False)
     return dict(held.values_list("organisation_id").annotate(n=Count("person", distinct=True)))
+
+
+def who_of_token(secret: str, address: str, now: datetime) -> Who:
+    """The asker that a token makes, ``ANONYMOUS`` where it is not good; two queries at most. A refusal is logged.
+
+    A person's token reaches what it is for and what its person still holds; an organisation's reaches its rows.
+
+    Args:
+        address: where from, as of ``rules.remote_address``.
+    """
+    held = Token.objects.select_related("person").filter(sha256=rules.token_hash(secret)).first()
+    if held is None:
+        why = "unknown"
+    elif held.revoked_at is not None:
+        why = "revoked"
+    elif held.expires_at <= now:
+        why = "expired"
+    elif held.person is not None and not rules.may_use(held.person, address):
+        why = "account"
+    else:
+        unscoped = unscoped_permissions()
+        if held.person is not None:
+            grants = rules.grants_of_token(
+                who_of(held.person, now).grants, held.permissions, frozenset(map(UUID, held.organisations)), unscoped
+            )
+        else:
+            grants = rules.grants_of([(held.organisation_id, held.permissions)], unscoped=unscoped)
+        if held.last_used_at is None or (now - held.last_used_at).total_seconds() >= rules.SEEN_EVERY:
+            Token.objects.filter(pk=held.pk).update(last_used_at=now)
+        return Who("token", held.name, held.person_id or held.pk, grants)
+    log.warning("token.refused", why=why, id=str(held.pk) if held is not None else None, address=address)
+    return ANONYMOUS
+
+
+def visible_tokens(who: Who) -> QuerySet[Token]:
+    """One's own tokens, and those of organisations whose people one may manage."""
+    scope, tokens = who.scope("people.manage"), Token.objects.select_related("organisation")
+    of_organisations = Q(organisation__isnull=False) if scope.everything else Q(organisation__in=scope.organisations)
+    return tokens.filter(of_organisations | Q(person_id=_self(who), person_id__isnull=False))
+
+
+def list_tokens(*, who: Who, organisation: Organisation | None = None, own: bool = False) -> list[Token]:
+    """Tokens that the asker may end, the newest first; revoked ones are gone from it.
+
+    Args:
+        organisation: only that one's; ``own``: only the asker's.
+    """
+    found = visible_tokens(who).filter(revoked_at__isnull=True).order_by("-made_at", "pk")
+    if organisation is not None:
+        found = found.filter(organisation=organisation)
+    return list(found.filter(person__isnull=False) if own else found)
+
+
+def get_token(key: UUID, *, who: Who) -> Token:
+    """One token.
+
+    Raises:
+        NotFound: there is none, or none that the asker may know of.
+    """
+    found = visible_tokens(who).filter(pk=key).first()
+    if found is None:
+        raise NotFound(_("There is no such token."))
+    return found
 
 
 def status() -> dict[str, int]:

@@ -19,6 +19,7 @@ from .persons import (
 )
 from .roles import DEFAULT_ROLES, change_role, prepare_roles
 from .sessions import begin_session, end_session, end_sessions, note_seen
+from .tokens import create_token, renew_token, revoke_token
 
 __all__ = [
     "DEFAULT_ROLES",
@@ -30,6 +31,7 @@ __all__ = [
     "create_first_administrator",
     "create_organisation",
     "create_person",
+    "create_token",
     "disable_person",
     "enable_person",
     "end_membership",
@@ -41,6 +43,8 @@ __all__ = [
     "join",
     "note_seen",
     "prepare_roles",
+    "renew_token",
+    "revoke_token",
     "set_language",
     "set_name",
     "set_own_data",

@@ -28,7 +28,7 @@ def require_everywhere(who: Who) -> None:
 
 
 def require_no_more(who: Who, role: Role, organisation: UUID | None) -> None:
-    """Nobody gives or takes what they do not hold themselves.
+    """Nobody gives or takes a role of which they do not hold everything themselves.
 
     Args:
         organisation: where the role is held; ``None``: in the whole city.
@@ -36,14 +36,30 @@ def require_no_more(who: Who, role: Role, organisation: UUID | None) -> None:
     Raises:
         NotAllowed: the role carries a permission further than the asker holds it.
     """
-    unscoped = store.unscoped_permissions()
-    beyond = rules.beyond(who, role.permissions, organisation=organisation, unscoped=unscoped)
+    beyond = _beyond(who, role.permissions, organisation)
     if beyond:
         raise NotAllowed(
             _("The role {role} gives what {name} does not hold: {permissions}.").format(
                 role=role.key, name=who.name, permissions=", ".join(beyond)
             )
         )
+
+
+def require_no_more_permissions(who: Who, permissions: Sequence[str], organisation: UUID | None) -> None:
+    """The same of plain permissions.
+
+    Raises:
+        NotAllowed: one is not held there by the asker.
+    """
+    beyond = _beyond(who, permissions, organisation)
+    if beyond:
+        raise NotAllowed(
+            _("{name} does not hold {permissions} there.").format(name=who.name, permissions=", ".join(beyond))
+        )
+
+
+def _beyond(who: Who, permissions: Sequence[str], organisation: UUID | None) -> list[str]:
+    return rules.beyond(who, permissions, organisation=organisation, unscoped=store.unscoped_permissions())
 
 
 def keep_an_administrator(person: Person, now: datetime, *, without: Sequence[Membership]) -> None:

@@ -114,7 +114,7 @@ def set_name(*, who: Who, now: datetime, person: Person, name: str) -> None:
         BadInput: it is empty or too long.
         NotAllowed, SignInNeeded: it is not the asker's own and they may not manage people.
     """
-    if who.id is None or who.id != person.pk:
+    if who.kind != "person" or who.id != person.pk:
         require_everywhere(who)
     name = name.strip()
     refuse(_name_faults(name))
@@ -135,7 +135,7 @@ def set_language(*, who: Who, now: datetime, person: Person, language: str) -> N
         BadInput: Qala does not speak it.
         NotAllowed, SignInNeeded: it is not the asker's own choice and they may not manage people.
     """
-    if who.id is None or who.id != person.pk:
+    if who.kind != "person" or who.id != person.pk:
         require_everywhere(who)
     if language not in ("", *rules.LANGUAGES):
         raise BadInput(language_fault(language))
@@ -161,7 +161,7 @@ def set_password(*, who: Who, now: datetime, person: Person, password: str, keep
         BadInput: the rules for passwords refuse it.
         NotAllowed, SignInNeeded: it is not the asker's own and they may not manage people.
     """
-    if who.id is None or who.id != person.pk:
+    if who.kind != "person" or who.id != person.pk:
         require_everywhere(who)
     refuse(password_faults(password, person))
     person.set_password(password)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import me, organisations, people, roles
+from . import me, organisations, people, roles, tokens
 
 app_name = "people"
 urlpatterns = [
@@ -19,10 +19,14 @@ urlpatterns = [
     path("organisations/", organisations.organisation_list, name="organisations"),
     path("organisations/new/", organisations.new, name="organisation_new"),
     path("organisations/<slug:code>/", organisations.organisation_page, name="organisation"),
+    path("organisations/<slug:code>/tokens/new/", tokens.new_of_organisation, name="organisation_token_new"),
     path("roles/", roles.role_list, name="roles"),
     path("roles/<slug:key>/", roles.role_page, name="role"),
     path("me/", me.account, name="me"),
     path("me/password/", me.change_password, name="my_password"),
+    path("me/tokens/new/", tokens.new_own, name="token_new"),
+    path("tokens/<uuid:key>/renew/", tokens.renew, name="token_renew"),
+    path("tokens/<uuid:key>/revoke/", tokens.revoke, name="token_revoke"),
     path("me/sessions/end-others/", me.end_others, name="end_others"),
     path("me/sessions/<uuid:key>/end/", me.end_session, name="end_session"),
 ]

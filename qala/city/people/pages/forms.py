@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from qala.kernel import plug
 from qala.kernel.access import Who
 
-from .. import actions, store
+from .. import actions, rules, store
 from ..models import Organisation
 
 
@@ -187,3 +187,45 @@ class RoleForm(Form):
         super().__init__(*args, **kwargs)
         field: Any = self.fields["permissions"]
         field.choices = [(one.key, one.title) for one in plug.declared("permissions")]
+
+
+class TokenForm(Form):
+    """A token for a program: of the asker, or of an organisation."""
+
+    name = plain.CharField(label=_("Name"), max_length=100, help_text=_("What will use it, e.g. Gateway of the north."))
+    permissions = plain.MultipleChoiceField(label=_("What it may do"), widget=plain.CheckboxSelectMultiple)
+    organisations = plain.MultipleChoiceField(
+        label=_("Only for these organisations"), required=False, widget=plain.CheckboxSelectMultiple,
+        help_text=_("None chosen: as far as you reach yourself."),
+    )  # fmt: skip
+    days = plain.TypedChoiceField(
+        label=_("Good for"), coerce=int, initial=90,
+        choices=[(30, _("30 days")), (90, _("90 days")), (365, _("365 days"))],
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, who: Who, owner: Organisation | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        permissions: Any = self.fields["permissions"]
+        permissions.choices = [
+            (one.key, one.title)
+            for one in plug.declared("permissions")
+            if one.key not in rules.TOKEN_NEVER
+            and (who.may(one.key, owner.pk) if owner is not None and one.scoped else who.may(one.key))
+        ]
+        self.theirs: dict[str, Organisation] = {}
+        if owner is None:
+            held = {key for key, _title in permissions.choices}
+            self.theirs = {
+                one.code: one for one in store.list_organisations() if any(who.may(key, one.pk) for key in held)
+            }
+        if len(self.theirs) > 1:
+            organisations: Any = self.fields["organisations"]
+            organisations.choices = [(code, one.name) for code, one in self.theirs.items()]
+        else:
+            del self.fields["organisations"]
+
+    def given(self) -> dict[str, Any]:
+        """What the action takes."""
+        cleaned = dict(self.cleaned_data)
+        cleaned["organisations"] = [self.theirs[code] for code in cleaned.get("organisations", ())]
+        return cleaned

@@ -67,5 +67,13 @@ def organisation_page(request: HttpRequest, code: str) -> HttpResponse:
                 return redirect("people:organisation", code=code)
     sees = who.may(store.VIEW, organisation.pk)
     people = store.people_by_organisation(who, now).get(organisation.pk, 0) if sees else None
-    context = {"organisation": organisation, "form": form if may_manage else None, "people": people}
-    return render(request, "people/organisation.html", context)
+    gives_tokens = who.may(actions.MANAGE, organisation.pk)
+    return render(
+        request,
+        "people/organisation.html",
+        {
+            "organisation": organisation, "form": form if may_manage else None, "people": people,
+            "gives_tokens": gives_tokens,
+            "tokens": store.list_tokens(who=who, organisation=organisation) if gives_tokens else [],
+        },
+    )  # fmt: skip
