@@ -60,7 +60,9 @@ def fits(page: Page) -> bool:
 
 
 @pytest.mark.parametrize(("width", "language"), [(390, "kk"), (1280, "ru")])
-def test_pages_of_people_are_accessible_and_fit(signed_in: Callable[..., Page], width: int, language: str) -> None:
+def test_pages_of_people_are_accessible_and_fit(
+    signed_in: Callable[..., Page], account: tuple[str, str], width: int, language: str
+) -> None:
     page = signed_in(width, language)
     found: dict[str, Any] = {}
     for path in PAGES:
@@ -71,6 +73,13 @@ def test_pages_of_people_are_accessible_and_fit(signed_in: Callable[..., Page], 
     page.locator("tbody th a").first.click()
     if serious(page) or not fits(page):
         found["person"] = (serious(page), fits(page))
+    page.goto("/accounts/2fa/totp/activate/")
+    page.locator("input[name=password]").fill(account[1])
+    page.locator("form.form button[type=submit]").click()
+    expect(page.locator("img.qr")).to_be_visible()
+    assert page.locator("img.qr").evaluate("image => image.naturalWidth") > 0
+    if serious(page) or not fits(page):
+        found["second factor"] = (serious(page), fits(page))
     assert found == {}
 
 

@@ -226,6 +226,15 @@ def enable(request: HttpRequest, person: UUID) -> dict[str, Any]:
     return _again(found, who)
 
 
+@people.post("/{uuid:person}/reset-second-factor", response=PersonOut, summary="Take a lost second factor away")
+def reset_second_factor(request: HttpRequest, person: UUID, asked: WhyIn) -> dict[str, Any]:
+    """The person signs in without it and sets up another; their sessions end."""
+    who, now = _who(request), SYSTEM_CLOCK.now()
+    found = store.get_person(person, who=who, now=now)
+    actions.reset_second_factor(who=who, now=now, person=found, why=asked.why)
+    return _again(found, who)
+
+
 @people.post("/{uuid:person}/invite-again", response=PersonOut, summary="Send a new link of invitation")
 def invite_again(request: HttpRequest, person: UUID) -> dict[str, Any]:
     """The link sent before is good no more."""

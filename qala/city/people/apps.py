@@ -33,6 +33,7 @@ class PeopleConfig(MatterConfig):
             Command("people end", "qala.city.people.commands.end"),
             Command("people disable", "qala.city.people.commands.disable"),
             Command("people enable", "qala.city.people.commands.enable"),
+            Command("people reset-second-factor", "qala.city.people.commands.reset_second_factor"),
             Command("organisations list", "qala.city.people.commands.list_organisations"),
             Command("organisations add", "qala.city.people.commands.add_organisation"),
             Command("tokens create", "qala.city.people.commands.create_token"),

@@ -189,6 +189,14 @@ def enable(email: str) -> None:
     console.result({"email": _("E-mail"), "state": _("State")}, email=email, state=_person(email).state)
 
 
+@click.command("reset-second-factor", help=_("Take a lost second factor away; the person's sessions end."))
+@click.argument("email")
+@click.option("--why", default="", help=_("Kept in the audit log."))
+def reset_second_factor(email: str, why: str) -> None:
+    actions.reset_second_factor(who=_operator(), now=SYSTEM_CLOCK.now(), person=_person(email), why=why)
+    console.result({"email": _("E-mail")}, email=email)
+
+
 @click.command("list", help=_("List organisations."))
 def list_organisations() -> None:
     rows = [{"code": one.code, "kind": one.kind, "name": one.name} for one in store.list_organisations()]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
@@ -263,6 +264,12 @@ def get_invited(key: str, *, now: datetime) -> Person:
 def list_roles() -> list[Role]:
     """All roles, by key; which roles there are and what they hold is known to whoever is signed in."""
     return list(Role.objects.order_by("key"))
+
+
+def has_second_factor(person: Person) -> bool:
+    """Whether signing in as the person takes more than a password or a code from a mail."""
+    held = Authenticator.objects.filter(user_id=person.pk).exclude(type=Authenticator.Type.RECOVERY_CODES)
+    return bool(held.exists())
 
 
 def own_sessions(who: Who) -> QuerySet[SignIn]:

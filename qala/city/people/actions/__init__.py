@@ -18,6 +18,7 @@ from .persons import (
     set_password,
 )
 from .roles import DEFAULT_ROLES, change_role, prepare_roles
+from .second_factor import note_second_factor, reset_second_factor
 from .sessions import begin_session, end_session, end_sessions, note_seen
 from .tokens import create_token, renew_token, revoke_token
 
@@ -41,9 +42,11 @@ __all__ = [
     "invite",
     "invite_again",
     "join",
+    "note_second_factor",
     "note_seen",
     "prepare_roles",
     "renew_token",
+    "reset_second_factor",
     "revoke_token",
     "set_language",
     "set_name",

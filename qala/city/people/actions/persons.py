@@ -179,7 +179,7 @@ def disable_person(*, who: Who, now: datetime, person: Person, why: str = "") ->
         Conflict: it is closed, it is the asker's own, or the city would be left without an administrator.
         NotAllowed, SignInNeeded: the asker may not manage people everywhere, or does not hold what the person holds.
     """
-    person = _held(who, now, person)
+    person = require_over(who, now, person)
     if who.id == person.pk:
         raise Conflict(_("Nobody closes their own account."), fix=_("Ask another administrator."))
     if not person.is_active:
@@ -205,7 +205,7 @@ def enable_person(*, who: Who, now: datetime, person: Person) -> None:
         Conflict: it is open.
         NotAllowed, SignInNeeded: the asker may not manage people everywhere, or does not hold what the person holds.
     """
-    person = _held(who, now, person)
+    person = require_over(who, now, person)
     if person.is_active:
         raise Conflict(_("The account of {name} is open already.").format(name=person.name))
     person.is_active = True
@@ -224,8 +224,12 @@ def index_persons() -> None:
         search.put("person", ((key, f"{name} {email}") for key, name, email in rows))
 
 
-def _held(who: Who, now: datetime, person: Person) -> Person:
-    """The person under lock, where the asker may open and close their account."""
+def require_over(who: Who, now: datetime, person: Person) -> Person:
+    """The person under lock, where the asker may open and close their account.
+
+    Raises:
+        NotAllowed, SignInNeeded: the asker may not manage people everywhere, or does not hold what the person holds.
+    """
     require_everywhere(who)
     for one in store.memberships_of(person, who=who, now=now, permission=MANAGE):
         require_no_more(who, one.role, one.organisation_id)

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from allauth.account import forms
 from allauth.core import ratelimit
+from allauth.mfa.base import forms as mfa
+from allauth.mfa.totp import forms as totp
 from django import forms as plain
 from django.contrib.auth.password_validation import get_default_password_validators
 from django.forms import Form
@@ -67,6 +69,22 @@ class NewPasswordForm(_InOurWords, forms.ResetPasswordKeyForm):  # type: ignore[
         if first and second and first != second:
             self.add_error("password2", gettext("The two passwords differ."))
         return cleaned
+
+
+class SecondFactorForm(_InOurWords, mfa.AuthenticateForm):  # type: ignore[misc]
+    labels: ClassVar = {"code": _("Code")}
+
+
+class SecondFactorAgainForm(_InOurWords, mfa.ReauthenticateForm):  # type: ignore[misc]
+    labels: ClassVar = {"code": _("Code")}
+
+
+class ActivateSecondFactorForm(_InOurWords, totp.ActivateTOTPForm):  # type: ignore[misc]
+    labels: ClassVar = {"code": _("Code")}
+
+
+class PasswordAgainForm(_InOurWords, forms.ReauthenticateForm):  # type: ignore[misc]
+    labels: ClassVar = {"password": _("Password")}
 
 
 # our own pages

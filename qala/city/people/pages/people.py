@@ -84,6 +84,7 @@ def _person(request: HttpRequest, key: UUID, form: GiveRoleForm | None = None) -
                 {"held": one, "may_end": who.may(MANAGE, one.organisation_id)} for one in person.shown_memberships
             ],
             "may_manage": who.may(MANAGE), "everywhere": everywhere, "is_self": who.id == person.pk,
+            "second_factor": everywhere and store.has_second_factor(person),
             "form": (form or GiveRoleForm(who=who)) if who.may(MANAGE) else None,
         },
         status=422 if form is not None else 200,
@@ -133,6 +134,17 @@ def enable(request: HttpRequest, key: UUID) -> HttpResponse:
     person = store.get_person(key, who=who, now=now)
     actions.enable_person(who=who, now=now, person=person)
     messages.success(request, _("The account of {name} is open again.").format(name=person.name))
+    return redirect("people:person", key=key)
+
+
+@require_POST
+def reset_second_factor(request: HttpRequest, key: UUID) -> HttpResponse:
+    who, now = asking(request), SYSTEM_CLOCK.now()
+    person = store.get_person(key, who=who, now=now)
+    actions.reset_second_factor(who=who, now=now, person=person)
+    messages.success(
+        request, _("{name} signs in without a second factor now; open sessions ended.").format(name=person.name)
+    )
     return redirect("people:person", key=key)
 
 
