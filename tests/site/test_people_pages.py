@@ -16,7 +16,7 @@ PAGES = [
     "people/",
     "people/invite/",
     "organisations/",
-    "organisations/new/",
+    "organisation-new/",
     "roles/",
     "roles/crew/",
     "me/",

@@ -28,7 +28,7 @@ from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn, To
 VIEW = "people.view"
 INVITATION_DAYS = 7
 log = structlog.get_logger(__name__)
-_signer = Signer(salt="qala.people.invitation")
+_signer = Signer(salt="qala.people.invitation", sep=".")  # a colon ends a link in some mail programs
 
 
 def who_of(person: AbstractBaseUser | AnonymousUser | None, now: datetime) -> Who:

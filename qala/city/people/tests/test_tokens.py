@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from qala.city.people import actions, commands, rules, store
 from qala.city.people.models import Organisation, Person, Role, Token
@@ -96,6 +97,20 @@ def test_every_bad_token_gets_the_same_answer(water: Organisation) -> None:
     actions.disable_person(who=US, now=now, person=person)
     assert ask(secret).content == answers[0].content
     assert store.who_of_token("nothing", "", now) is ANONYMOUS
+
+
+def test_refusals_are_logged_without_the_secret(water: Organisation) -> None:
+    token, secret = make(US, "places.view", owner=water)
+    with capture_logs() as lines:
+        assert ask(secret).status_code == 403
+        actions.revoke_token(who=US, now=timezone.now(), token=token)
+        assert ask(secret).status_code == 401
+    told = {line["event"]: line for line in lines}
+    assert (told["token.refused"]["why"], told["token.refused"]["id"]) == ("revoked", str(token.pk))
+    refused = [line for line in lines if line["event"] == "api.refused"]
+    assert [line["status"] for line in refused] == [403, 401]
+    assert refused[0]["who_id"] == str(token.pk)
+    assert secret not in str(lines)
 
 
 def test_a_bad_token_beside_a_session_does_not_fall_back_to_it(water: Organisation) -> None:
