@@ -284,7 +284,7 @@ def api() -> Page:
         "The document itself is at `/api/openapi.json`, a page to try it at `/api/docs`. Times are RFC 3339; answers give "
         "them in UTC. Ranges are half-open: `from` belongs to it, `to` does not. Lists come in pages: while "
         "`next_cursor` (or `next`) is not null, ask again with it. Errors are problem details (RFC 9457), see "
-        "[kinds of errors](errors.md). A signed-in session's cookie opens it; keys for programs are not there yet.",
+        "[kinds of errors](errors.md). A signed-in session's cookie opens it, or `Authorization: Bearer` with a [token](../howto/people.md).",
     )
     schema = doors.get_openapi_schema()
     overview: list[Sequence[object]] = []
@@ -294,7 +294,7 @@ def api() -> Page:
             name = f"{method.upper()} {path}"
             page.names.append(name)
             summary = words(name, operation.get("summary"))
-            public = "everyone" if not operation.get("security") else "signed in"
+            public = "everyone" if not operation.get("security") else "signed in, or a token"
             overview.append((code(name), public, summary))
             rows: list[Sequence[object]] = []
             for one in operation.get("parameters", ()):
@@ -354,7 +354,11 @@ PARAMETERS = {
     "owner": "Code of an organisation.",
     "district": "Code of a district.",
     "kind": "Only places of this kind.",
-    "code": "Code of the place.",
+    "code": "Its code.",
+    "person": "Id of the person.",
+    "membership": "Id of what `roles` of the person names.",
+    "key": "Key of the role.",
+    "token": "Id of the token.",
 }
 
 

@@ -26,6 +26,10 @@ class Scope:
     def covers(self, organisation: UUID | None) -> bool:
         return self.everything or (organisation is not None and organisation in self.organisations)
 
+    def within(self, organisations: frozenset[UUID]) -> Scope:
+        """What is left of the scope among some organisations."""
+        return Scope(organisations=organisations if self.everything else self.organisations & organisations)
+
     def __or__(self, other: Scope) -> Scope:
         return Scope(self.everything or other.everything, self.organisations | other.organisations)
 
@@ -46,9 +50,12 @@ ANYWHERE: Final = _Anywhere.ANYWHERE
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """One asker: a person, the system itself, or nobody known."""
+    """One asker: a person, a program that came with a token, the system itself, or nobody known.
 
-    kind: Literal["person", "system", "anonymous"]
+    ``id`` is the person's; for a token that of its person, or its own where an organisation owns it.
+    """
+
+    kind: Literal["person", "token", "system", "anonymous"]
     name: str
     id: UUID | None = None
     grants: Mapping[str, Scope] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,7 +12,7 @@ from django.utils.translation import gettext as _
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 from ninja.openapi.docs import Swagger
-from ninja.security import APIKeyCookie
+from ninja.security import APIKeyCookie, HttpBearer
 
 import qala
 from qala.kernel.errors import QalaError, SignInNeeded
@@ -19,6 +20,7 @@ from qala.kernel.plug import plugs
 
 from . import problems
 
+log = structlog.get_logger(__name__)
 PROBLEM = {
     "type": "object",
     "title": "Problem",
@@ -48,6 +50,16 @@ class Session(APIKeyCookie):
     def authenticate(self, request: HttpRequest, key: str | None) -> Any:
         who = request.who  # type: ignore[attr-defined]
         return None if who.kind == "anonymous" else who
+
+
+class Token(HttpBearer):
+    """``Authorization: Bearer …``: what a person or an organisation gave a program; no CSRF token is needed."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        who = request.who  # type: ignore[attr-defined]
+        if who.kind != "token":
+            raise AuthenticationError  # a session beside a token that is not good does not help
+        return who
 
 
 class Api(NinjaAPI):
@@ -80,7 +92,7 @@ def build() -> Api:
         title="Qala",
         version=qala.__version__,
         description="Times are RFC 3339 in UTC; a range is half-open: its start belongs to it, its end does not.",
-        auth=Session(),
+        auth=[Token(), Session()],
         docs=DocsPage(),
         docs_url="docs",
         openapi_url="openapi.json",
@@ -98,6 +110,11 @@ def build() -> Api:
 
 
 def _domain(request: HttpRequest, error: Any) -> HttpResponse:
+    if error.status in (401, 403, 404):
+        who = request.who  # type: ignore[attr-defined]
+        log.info(
+            "api.refused", status=error.status, path=request.path[:200], who_kind=who.kind, who_id=str(who.id or "")
+        )
     return problems.json_response(problems.details(error))
 
 
@@ -106,8 +123,13 @@ def _missing(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _sign_in(request: HttpRequest, error: Any) -> HttpResponse:
-    needed = SignInNeeded(_("This needs a signed-in person."), fix=_("Sign in and try again."))
-    return problems.json_response(problems.details(needed))
+    needed = SignInNeeded(
+        _("This needs a signed-in person or a token that is good."), fix=_("Sign in, or send another token.")
+    )
+    log.info("api.refused", status=401, path=request.path[:200])
+    answer = problems.json_response(problems.details(needed))
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def _wrong_parameters(request: HttpRequest, error: Any) -> HttpResponse:

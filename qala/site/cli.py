@@ -142,7 +142,11 @@ def tree() -> Tree:
 
     from .commands import HOUSE
 
-    groups = {"load": _("Load data from files."), "export": _("Write data to files.")}
+    groups = {
+        "load": _("Load data from files."), "export": _("Write data to files."),
+        "people": _("People, their roles and their accounts."), "organisations": _("Organisations of the city."),
+        "tokens": _("API tokens of service accounts, such as gateways."),
+    }  # fmt: skip
     root = Tree("qala", _("Qala: an open platform for a city that measures what it does and asks its residents."))
     root.params.append(
         click.Option(["--version"], is_flag=True, expose_value=False, help=_("Say the version and leave."))

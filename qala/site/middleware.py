@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
-from qala.city.people.public import may_use, remote_address, who_of
+from qala.city.people.public import SEEN, SEEN_EVERY, may_use, note_seen, remote_address, who_of, who_of_token
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import QalaError
 from qala.kernel.ids import new_id
@@ -98,14 +98,39 @@ class AskingPerson:
         if language:
             translation.activate(language)
             request.LANGUAGE_CODE = language
-        return self.get_response(request)
+        response = self.get_response(request)
+        _note_seen(request)
+        return response
+
+
+def _note_seen(request: HttpRequest) -> None:
+    """Now and then, keep for a person's list of sessions that this one is in use."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.session.accessed:
+        return
+    seen, now = request.session.get(SEEN), SYSTEM_CLOCK.now()
+    if seen is None or now.timestamp() - seen < SEEN_EVERY or not request.session.session_key:
+        return
+    request.session[SEEN] = now.timestamp()
+    note_seen(now=now, session_key=request.session.session_key, address=remote_address(request.META))
 
 
 def guard(request: HttpRequest) -> None:
     """Set ``request.who``, and have ``request.user`` be nobody where the account may not be used from here."""
+    token = token_of(request)
+    if token is not None:  # whoever comes with a token comes without a session
+        address = remote_address(request.META)
+        request.user = AnonymousUser()
+        request.who = SimpleLazyObject(lambda: who_of_token(token, address, SYSTEM_CLOCK.now()))  # type: ignore[attr-defined]
+        return
     signed_in = request.user
     request.user = SimpleLazyObject(lambda: _usable(signed_in, request))  # type: ignore[assignment]
     request.who = SimpleLazyObject(lambda: who_of(request.user, SYSTEM_CLOCK.now()))  # type: ignore[attr-defined]
+
+
+def token_of(request: HttpRequest) -> str | None:
+    """The bearer token that a request to the API came with."""
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and request.path.startswith("/api/") else None
 
 
 def attach_asker(request: HttpRequest) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+from hashlib import sha256
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,6 +23,7 @@ from qala.kernel.config import get_settings
 
 from . import actions, rules
 from .models import Person
+from .rules import SEEN
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -53,8 +58,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return HttpResponseRedirect(reverse("account_login"))
 
     def post_login(self, request: HttpRequest, user: Person, **about: Any) -> HttpResponse:
-        """The language that a person chose comes back with them, on whatever machine they sign in."""
+        """The session is remembered for its person; the language that they chose comes back with them on any machine."""
         response: HttpResponse = super().post_login(request, user, **about)
+        now = SYSTEM_CLOCK.now()
+        request.session[SEEN] = now.timestamp()
+        if not request.session.session_key:
+            request.session.save()
+        actions.begin_session(
+            now=now, person=user, session_key=request.session.session_key or "",
+            address=rules.remote_address(request.META), agent=request.headers.get("User-Agent", ""),
+        )  # fmt: skip
         if user.language:
             response.set_cookie(
                 settings.LANGUAGE_COOKIE_NAME,
@@ -77,3 +90,25 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if public is None:
             return url
         return public.rstrip("/") + url.removeprefix(self.request.build_absolute_uri("/").rstrip("/"))
+
+
+class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """Secrets of second factors are kept encrypted by the city's key: whoever copies the database has no codes."""
+
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "cannot_delete_authenticator": _("The second factor can't be turned off."),
+        "cannot_generate_recovery_codes": _("Recovery codes come with the second factor: turn it on first."),
+        "incorrect_code": _("This code is not right."),
+        "unverified_email": _("Confirm your e-mail address first."),
+    }
+
+    def encrypt(self, text: str) -> str:
+        return _cipher().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return _cipher().decrypt(encrypted_text.encode()).decode()
+
+
+def _cipher() -> Fernet:
+    return Fernet(urlsafe_b64encode(sha256(b"qala.people.second_factor" + settings.SECRET_KEY.encode()).digest()))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, MatterConfig, Permission, Plug
+from qala.kernel.plug import Command, MatterConfig, MenuEntry, Permission, Plug, Told
 
 
 class PeopleConfig(MatterConfig):
@@ -10,12 +10,36 @@ class PeopleConfig(MatterConfig):
     label = "people"
     verbose_name = _("People")
     plug = Plug(
+        urls={"console/": "qala.city.people.pages.console_urls"},
+        api={
+            "people": "qala.city.people.api.people",
+            "organisations": "qala.city.people.api.organisations",
+            "roles": "qala.city.people.api.roles",
+            "tokens": "qala.city.people.api.tokens",
+        },
+        menu=(MenuEntry(_("People"), "people:list", "users", "people.view", 80),),
         permissions=(
             Permission("people.view", _("See persons and what they may do")),
             Permission("people.manage", _("Add persons and organisations, give and end roles")),
         ),
         grants={"manager": ("people.view",)},
-        commands=(Command("init", "qala.city.people.commands.init"),),
+        told=(Told("people.person_disabled", "person: id of the person whose account was closed"),),
+        commands=(
+            Command("init", "qala.city.people.commands.init"),
+            Command("people list", "qala.city.people.commands.list_people"),
+            Command("people invite", "qala.city.people.commands.invite"),
+            Command("people invite-again", "qala.city.people.commands.invite_again"),
+            Command("people give", "qala.city.people.commands.give"),
+            Command("people end", "qala.city.people.commands.end"),
+            Command("people disable", "qala.city.people.commands.disable"),
+            Command("people enable", "qala.city.people.commands.enable"),
+            Command("people reset-second-factor", "qala.city.people.commands.reset_second_factor"),
+            Command("organisations list", "qala.city.people.commands.list_organisations"),
+            Command("organisations add", "qala.city.people.commands.add_organisation"),
+            Command("tokens create", "qala.city.people.commands.create_token"),
+            Command("tokens list", "qala.city.people.commands.list_tokens"),
+            Command("tokens revoke", "qala.city.people.commands.revoke_token"),
+        ),
         prepare="qala.city.people.commands.prepare",
         demo="qala.city.people.demo.load",
         status="qala.city.people.store.status",

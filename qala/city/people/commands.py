@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
+from uuid import UUID
 
 import click
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from qala.kernel import console
-from qala.kernel.access import system
+from qala.kernel.access import Who, system
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.errors import BadInput
+from qala.kernel.errors import BadInput, NotFound
+from qala.kernel.instants import Instant
 
-from . import actions
+from . import actions, store
+from .models import Organisation, Person
 
 
 def prepare() -> None:
-    """Make the default roles; called after migrations, any number of times."""
+    """Make the default roles and have everybody found by search; called after migrations, any number of times."""
     actions.prepare_roles(who=system("prepare"), now=SYSTEM_CLOCK.now())
+    actions.index_persons()
 
 
 @click.command(help=_("Create the first administrator of this city."))
@@ -39,6 +45,222 @@ def init(email: str | None, name: str | None, password_stdin: bool) -> None:
     console.say(_("{name} administers this city now.").format(name=person.name))
     console.say(_("Next: start the city with “qala up” and sign in with {email}.").format(email=person.email))
     console.result({"email": _("E-mail"), "id": _("Id")}, email=person.email, id=person.pk)
+
+
+PERSON = {
+    "name": pgettext("person", "Name"), "email": _("E-mail"), "state": _("State"), "roles": _("Roles"),
+    "last_sign_in": _("Last sign-in"),
+}  # fmt: skip
+ORGANISATION = {"code": _("Code"), "kind": _("Kind"), "name": _("Name")}
+_organisation = click.option(
+    "--organisation", metavar="CODE", help=_("Where the role is held; without it, in the whole city.")
+)
+
+
+def _operator() -> Who:
+    return system(f"cli:{console.operator()}")
+
+
+def _person(email: str) -> Person:
+    found = store.find_person(email, who=_operator(), now=SYSTEM_CLOCK.now())
+    if found is None:
+        raise NotFound(_("There is no person with the e-mail address {email}.").format(email=email))
+    return found
+
+
+def _at(code: str | None) -> Organisation | None:
+    return store.get_organisation(code) if code else None
+
+
+def _address() -> str:
+    """Where people reach the city, as far as a command can know."""
+    port = settings.QALA.port or 8000
+    return store.city_address(f"http://localhost:{port}/")
+
+
+@click.command("list", help=_("List people, with their roles."))
+@click.option("--query", default="", help=_("Pieces of name or e-mail address."))
+@click.option("--organisation", default="", metavar="CODE", help=_("Only those with a role there."))
+@click.option("--role", default="", help=_("Only those who hold it."))
+@click.option("--state", type=click.Choice(["active", "invited", "disabled"]), help=_("Only those in this state."))
+def list_people(query: str, organisation: str, role: str, state: str | None) -> None:
+    narrowed = store.PersonFilter(query=query, organisation=organisation, role=role, state=state or "")
+    rows: list[Person] = []
+    after: tuple[str, ...] = ()
+    while True:
+        page, total, after = store.list_people(
+            narrowed, who=_operator(), now=SYSTEM_CLOCK.now(), after=after, limit=1000
+        )
+        rows += page
+        if not after:
+            break
+    console.table(
+        "person",
+        [
+            {
+                "name": one.name, "email": one.email, "state": one.state, "last_sign_in": one.last_login,
+                "roles": ", ".join(
+                    f"{held.role_id} @ {held.organisation.code}" if held.organisation else held.role_id
+                    for held in one.shown_memberships
+                ),
+            }
+            for one in rows
+        ],
+        PERSON,
+    )  # fmt: skip
+    console.result({"people": _("People")}, people=total)
+
+
+@click.command("invite", help=_("Give somebody a role by e-mail address; who has no account gets one and a link."))
+@click.argument("email")
+@click.option("--name", required=True, help=_("Name of the person."))
+@click.option("--role", required=True, help=_("Key of the role, e.g. engineer."))
+@_organisation
+@click.option("--language", type=click.Choice(["kk", "ru", "en"]), help=_("Language of the invitation."))
+@click.option("--until", type=Instant(), help=_("The role ends then."))
+def invite(
+    email: str, name: str, role: str, organisation: str | None, language: str | None, until: datetime | None
+) -> None:
+    person = actions.invite(
+        who=_operator(), now=SYSTEM_CLOCK.now(), address=_address(), email=email, name=name, role=role,
+        organisation=_at(organisation), language=language or "", valid_to=until,
+    )  # fmt: skip
+    _tell_link(person)
+
+
+@click.command("invite-again", help=_("Send a new link to somebody who has not used theirs."))
+@click.argument("email")
+def invite_again(email: str) -> None:
+    person = _person(email)
+    actions.invite_again(who=_operator(), now=SYSTEM_CLOCK.now(), address=_address(), person=person)
+    person.refresh_from_db()
+    _tell_link(person)
+
+
+def _tell_link(person: Person) -> None:
+    """Who may run commands may hand the link over by other means than mail."""
+    link = store.invitation_link(person, address=_address()) if person.state == Person.INVITED else None
+    console.result(
+        {"email": _("E-mail"), "state": _("State"), "link": _("Link")},
+        email=person.email, state=person.state, link=link,
+    )  # fmt: skip
+
+
+@click.command("give", help=_("Give a person a role."))
+@click.argument("email")
+@click.argument("role")
+@_organisation
+@click.option("--until", type=Instant(), help=_("The role ends then."))
+def give(email: str, role: str, organisation: str | None, until: datetime | None) -> None:
+    actions.join(
+        who=_operator(), now=SYSTEM_CLOCK.now(), person=_person(email), role=role, organisation=_at(organisation),
+        valid_to=until,
+    )  # fmt: skip
+    console.result({"email": _("E-mail"), "role": _("Role")}, email=email, role=role)
+
+
+@click.command("end", help=_("End a person's role."))
+@click.argument("email")
+@click.argument("role")
+@_organisation
+@click.option("--why", default="", help=_("Kept in the audit log."))
+def end(email: str, role: str, organisation: str | None, why: str) -> None:
+    now = SYSTEM_CLOCK.now()
+    found = store.find_membership(_person(email), role, _at(organisation), who=_operator(), now=now)
+    if found is None:
+        raise NotFound(_("This person holds no such role."))
+    actions.end_membership(who=_operator(), now=now, membership=found, why=why)
+    console.result({"email": _("E-mail"), "role": _("Role")}, email=email, role=role)
+
+
+@click.command("disable", help=_("Close an account; its sessions end at once."))
+@click.argument("email")
+@click.option("--why", default="", help=_("Kept in the audit log."))
+def disable(email: str, why: str) -> None:
+    actions.disable_person(who=_operator(), now=SYSTEM_CLOCK.now(), person=_person(email), why=why)
+    console.result({"email": _("E-mail"), "state": _("State")}, email=email, state=Person.DISABLED)
+
+
+@click.command("enable", help=_("Open a closed account again."))
+@click.argument("email")
+def enable(email: str) -> None:
+    person = _person(email)
+    actions.enable_person(who=_operator(), now=SYSTEM_CLOCK.now(), person=person)
+    console.result({"email": _("E-mail"), "state": _("State")}, email=email, state=_person(email).state)
+
+
+@click.command("reset-second-factor", help=_("Take a lost second factor away; the person's sessions end."))
+@click.argument("email")
+@click.option("--why", default="", help=_("Kept in the audit log."))
+def reset_second_factor(email: str, why: str) -> None:
+    actions.reset_second_factor(who=_operator(), now=SYSTEM_CLOCK.now(), person=_person(email), why=why)
+    console.result({"email": _("E-mail")}, email=email)
+
+
+@click.command("list", help=_("List organisations."))
+def list_organisations() -> None:
+    rows = [{"code": one.code, "kind": one.kind, "name": one.name} for one in store.list_organisations()]
+    console.table("organisation", rows, ORGANISATION)
+    console.result({"organisations": _("Organisations")}, organisations=len(rows))
+
+
+@click.command("add", help=_("Add an organisation."))
+@click.argument("code")
+@click.option(
+    "--kind", required=True, type=click.Choice([key for key, _title in Organisation.KINDS]), help=_("What it is.")
+)
+@click.option("--name-kk", default="", help=_("Name in Kazakh"))
+@click.option("--name-ru", default="", help=_("Name in Russian"))
+@click.option("--name-en", default="", help=_("Name in English"))
+def add_organisation(code: str, kind: str, name_kk: str, name_ru: str, name_en: str) -> None:
+    made = actions.create_organisation(
+        who=_operator(), now=SYSTEM_CLOCK.now(), code=code, kind=kind, name_kk=name_kk, name_ru=name_ru, name_en=name_en
+    )
+    console.result({"code": _("Code"), "id": _("Id")}, code=made.code, id=made.pk)
+
+
+TOKEN = {
+    "id": _("Id"), "name": _("Name"), "organisation": _("Organisation"), "permissions": _("Permissions"),
+    "expires_at": _("Good until"), "last_used_at": _("Last used"),
+}  # fmt: skip
+
+
+@click.command("create", help=_("Make the API token of a service account; its secret is shown once."))
+@click.argument("name")
+@click.option("--organisation", required=True, metavar="CODE", help=_("Whose service account it is."))
+@click.option("--permission", "permissions", multiple=True, required=True, help=_("What it may do; may be repeated."))
+@click.option("--days", default=365, show_default=True, help=_("How long it is good."))
+def create_token(name: str, organisation: str, permissions: tuple[str, ...], days: int) -> None:
+    made, secret = actions.create_token(
+        who=_operator(), now=SYSTEM_CLOCK.now(), name=name, permissions=permissions, days=days,
+        owner=store.get_organisation(organisation),
+    )  # fmt: skip
+    console.result(
+        {"id": _("Id"), "secret": _("Secret"), "expires_at": _("Good until")},
+        id=made.pk, secret=secret, expires_at=made.expires_at,
+    )  # fmt: skip
+
+
+@click.command("list", help=_("List the API tokens of organisations."))
+def list_tokens() -> None:
+    found = store.list_tokens(who=_operator())
+    rows = [
+        {
+            "id": one.pk, "name": one.name, "organisation": one.organisation.code if one.organisation else None,
+            "permissions": ", ".join(one.permissions), "expires_at": one.expires_at, "last_used_at": one.last_used_at,
+        }
+        for one in found
+    ]  # fmt: skip
+    console.table("token", rows, TOKEN)
+    console.result({"tokens": _("API tokens")}, tokens=len(rows))
+
+
+@click.command("revoke", help=_("Revoke the API token of a service account."))
+@click.argument("id", type=click.UUID)
+def revoke_token(id: UUID) -> None:
+    token = store.get_token(id, who=_operator())
+    actions.revoke_token(who=_operator(), now=SYSTEM_CLOCK.now(), token=token)
+    console.result({"id": _("Id")}, id=id)
 
 
 def _ask(option: str, text: str, stdin_taken: bool, *, hidden: bool = False) -> str:

@@ -33,6 +33,20 @@ PERSONS: dict[str, tuple[str, str, str | None]] = {
     "analyst@demo.qala": ("Жанар Демо", "analyst", None),
     "mayor@demo.qala": ("Марат Демо", "mayor", None),
 }
+# more people of the organisations, so that lists look as they will: name, role, code; they share the password
+COLLEAGUES: dict[str, tuple[str, str, str]] = {
+    "manager.water@demo.qala": ("Сәуле Қасымова (демо)", "manager", "demo-water"),
+    "operator.water@demo.qala": ("Игорь Ким (демо)", "operator", "demo-water"),
+    "crew.water@demo.qala": ("Нұрлан Бекенов (демо)", "crew", "demo-water"),
+    "manager.power@demo.qala": ("Тимур Ахметов (демо)", "manager", "demo-power"),
+    "operator.power@demo.qala": ("Светлана Орлова (демо)", "operator", "demo-power"),
+    "manager.heat@demo.qala": ("Айжан Серікова (демо)", "manager", "demo-heat"),
+    "crew.heat@demo.qala": ("Рустам Юлдашев (демо)", "crew", "demo-heat"),
+    "manager.city@demo.qala": ("Ольга Пак (демо)", "manager", "demo-city"),
+    "inspector.city@demo.qala": ("Данияр Жұмабаев (демо)", "inspector", "demo-city"),
+    "desk.district@demo.qala": ("Гүлнар Әбенова (демо)", "desk_official", "demo-district"),
+    "manager.district@demo.qala": ("Виктор Ли (демо)", "manager", "demo-district"),
+}
 
 
 def load(*, who: Who, now: datetime, progress: Progress) -> list[dict[str, str]]:
@@ -48,15 +62,19 @@ def load(*, who: Who, now: datetime, progress: Progress) -> list[dict[str, str]]
             organisations[code] = actions.create_organisation(
                 who=who, now=now, code=code, kind=kind, name_kk=name_kk, name_ru=name_ru, name_en=name_en, is_demo=True
             )
-    there = set(Person.objects.filter(email__in=PERSONS).values_list("email", flat=True))
-    password_hash = make_password(PASSWORD) if len(there) < len(PERSONS) else None
+    everybody: dict[str, tuple[str, str, str | None]] = {**PERSONS, **COLLEAGUES}
+    there = set(Person.objects.filter(email__in=everybody).values_list("email", flat=True))
+    password_hash = make_password(PASSWORD) if len(there) < len(everybody) else None
     accounts = []
-    for email, (name, role, where) in PERSONS.items():
+    for email, (name, role, where) in everybody.items():
         if email not in there:
             person = actions.create_person(
                 who=who, now=now, email=email, name=name, password_hash=password_hash, is_demo=True
             )
             organisation = organisations[where] if where is not None else None
             actions.join(who=who, now=now, person=person, role=role, organisation=organisation)
-        accounts.append({"email": email, "password": PASSWORD, "name": name, "role": role, "organisation": where or ""})
+        if email in PERSONS:
+            accounts.append(
+                {"email": email, "password": PASSWORD, "name": name, "role": role, "organisation": where or ""}
+            )
     return accounts

@@ -43,8 +43,13 @@ class Person(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     is_demo = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=timezone.now)
+    invitation = models.UUIDField(null=True, unique=True, editable=False)  # of the one link that is good now
+    invited_at = models.DateTimeField(null=True)
+
+    ACTIVE, INVITED, DISABLED = "active", "invited", "disabled"
 
     objects: ClassVar[PersonManager] = PersonManager()
+    shown_memberships: list[Membership]  # set by the store: those that the asker may know of
 
     EMAIL_FIELD = "email"
     USERNAME_FIELD = "email"
@@ -53,6 +58,7 @@ class Person(AbstractBaseUser):
     class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("persons")
+        indexes = [models.Index(fields=["name", "id"], name="person_by_name")]
         constraints = [
             # together with the unique column: one address, one person, whatever the case it is written in
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="person_email_is_lower_case"),
@@ -64,11 +70,26 @@ class Person(AbstractBaseUser):
     def __str__(self) -> str:
         return self.name or self.email
 
+    @property
+    def state(self) -> str:
+        """``active``, ``invited`` (has not come in yet) or ``disabled``; ``IN_STATE`` asks the database the same."""
+        if not self.is_active:
+            return self.DISABLED
+        return self.INVITED if self.invitation is not None and self.last_login is None else self.ACTIVE
+
     def get_full_name(self) -> str:
         return self.name or self.email
 
     def get_short_name(self) -> str:
         return self.get_full_name()
+
+
+_WAITING = models.Q(invitation__isnull=False, last_login__isnull=True)
+IN_STATE = {
+    Person.ACTIVE: models.Q(is_active=True) & ~_WAITING,
+    Person.INVITED: models.Q(is_active=True) & _WAITING,
+    Person.DISABLED: models.Q(is_active=False),
+}
 
 
 class Organisation(models.Model):
@@ -187,3 +208,63 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id} {self.role_id} {self.organisation_id or 'city'}"
+
+
+class SignIn(models.Model):
+    """A session under way, for the person's own list; the session itself is Django's."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="sign_ins")
+    session_key = models.CharField(max_length=40, unique=True)
+    began_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    address = models.CharField(max_length=45, blank=True)  # of the machine; empty behind a proxy
+    agent = models.CharField(max_length=300, blank=True)  # what the browser says of itself
+
+    class Meta:
+        verbose_name = _("signed-in session")
+        verbose_name_plural = _("signed-in sessions")
+
+    def __str__(self) -> str:
+        return f"{self.person_id} {self.began_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def device(self) -> str:
+        """Browser and system in a word each, e.g. ``Firefox · Linux``."""
+        return rules.device_of(self.agent)
+
+
+class Token(models.Model):
+    """What a program asks the API with: of a person, or of an organisation (a service account, e.g. a gateway's).
+
+    The secret itself is not kept, only its hash.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(max_length=100)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="tokens")
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, null=True, related_name="tokens")
+    sha256 = models.CharField(max_length=64, unique=True)
+    permissions = models.JSONField(default=list)  # keys, sorted
+    organisations = models.JSONField(default=list)  # ids that a person's token is narrowed to; empty: all of theirs
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(person__isnull=True, organisation__isnull=False)
+                | models.Q(person__isnull=False, organisation__isnull=True),
+                name="token_has_one_owner",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_at__gt=models.F("made_at")), name="token_ends_after_its_start"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

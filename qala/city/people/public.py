@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from qala.kernel.access import ANONYMOUS
 
-from .actions import create_first_administrator, create_organisation, create_person, join, prepare_roles, set_language
+from .actions import (
+    create_first_administrator,
+    create_organisation,
+    create_person,
+    join,
+    note_seen,
+    prepare_roles,
+    set_language,
+)
 from .models import Membership, Organisation, Person, Role
-from .rules import ADMINISTRATOR, is_loopback, may_use, remote_address
-from .store import count_administrators, find_person, get_organisation, list_organisations, organisations_by_id, who_of
+from .rules import ADMINISTRATOR, SEEN, SEEN_EVERY, is_loopback, may_use, remote_address
+from .store import (
+    count_administrators,
+    find_person,
+    get_organisation,
+    list_organisations,
+    organisations_by_id,
+    who_of,
+    who_of_token,
+)
 
 __all__ = [
     "ADMINISTRATOR",
     "ANONYMOUS",
+    "SEEN",
+    "SEEN_EVERY",
     "Membership",
     "Organisation",
     "Person",
@@ -26,9 +44,11 @@ __all__ = [
     "join",
     "list_organisations",
     "may_use",
+    "note_seen",
     "organisations_by_id",
     "prepare_roles",
     "remote_address",
     "set_language",
     "who_of",
+    "who_of_token",
 ]

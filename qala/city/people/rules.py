@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 from uuid import UUID
@@ -11,8 +12,11 @@ from qala.kernel.access import EVERYTHING, NOTHING, Scope, Who
 
 ADMINISTRATOR = "administrator"
 LANGUAGES = ("kk", "ru", "en")
-# Whoever has no text in the first language reads it in the next one.
-
+TOKEN_PREFIX = "qala_"  # noqa: S105 - it tells people and scanners what the rest is
+TOKEN_NEVER = frozenset({"people.manage"})  # a token that leaked must not make accounts
+TOKEN_DAYS_MOST = 400
+SEEN = "people.seen"  # name in a session's data: when it was last noted as in use, in seconds of Unix time
+SEEN_EVERY = 600.0  # seconds between two such notes
 FORWARDING_HEADERS = (
     "HTTP_FORWARDED",
     "HTTP_X_FORWARDED_FOR",
@@ -42,6 +46,28 @@ def grants_of(
             scope = EVERYTHING if everywhere else Scope(organisations=frozenset({organisation}))  # type: ignore[arg-type]
             grants[permission] = grants.get(permission, NOTHING) | scope
     return grants
+
+
+def grants_of_token(
+    grants: Mapping[str, Scope], permissions: Iterable[str], organisations: frozenset[UUID], unscoped: frozenset[str]
+) -> dict[str, Scope]:
+    """What is left of an owner's grants for a token.
+
+    Args:
+        permissions: that the token is for.
+        organisations: that it is for; empty: as far as its owner reaches.
+        unscoped: permissions that are not about an organisation's rows.
+    """
+    found = {}
+    for key in set(permissions) - TOKEN_NEVER:
+        scope = grants.get(key, NOTHING)
+        found[key] = scope.within(organisations) if organisations and key not in unscoped else scope
+    return {key: scope for key, scope in found.items() if scope}
+
+
+def token_hash(secret: str) -> str:
+    """What is kept of a token: SHA-256 in hex. Its 128 random bits need no slow hash."""
+    return sha256(secret.encode()).hexdigest()
 
 
 def beyond(
@@ -111,3 +137,21 @@ def may_use(account: Account, address: str) -> bool:
     It must be active, and a demo account, whose password everybody knows, must sit at this very machine.
     """
     return account.is_active and (not account.is_demo or is_loopback(address))
+
+
+# sign in a user agent: what it is called; the first that is found counts
+BROWSERS = {
+    "edg": "Edge", "opr/": "Opera", "yabrowser": "Yandex", "samsungbrowser": "Samsung", "firefox": "Firefox", "fxios": "Firefox",
+    "chrome": "Chrome", "crios": "Chrome", "safari": "Safari", "curl": "curl", "python": "Python",
+}  # fmt: skip
+SYSTEMS = {
+    "iphone": "iPhone", "ipad": "iPad", "android": "Android", "windows": "Windows", "mac os": "macOS", "cros": "ChromeOS",
+    "linux": "Linux",
+}  # fmt: skip
+
+
+def device_of(agent: str) -> str:
+    """Browser and system of a user agent, e.g. ``Firefox · Linux``; ``""`` where neither is known."""
+    low = agent.lower()
+    named = (next((name for sign, name in kind.items() if sign in low), "") for kind in (BROWSERS, SYSTEMS))
+    return " · ".join(filter(None, named))

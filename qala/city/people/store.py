@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
+import structlog
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
+from django.contrib.sessions.models import Session
+from django.core.signing import BadSignature, Signer
+from django.db.models import Count, Prefetch, Q, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from qala.kernel import plug
+from qala.kernel import plug, search
 from qala.kernel.access import ANONYMOUS, Who
+from qala.kernel.config import get_settings
 from qala.kernel.errors import NotFound
 
 from . import rules
-from .models import Membership, Organisation, Person, Role
+from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn, Token
+
+VIEW = "people.view"
+INVITATION_DAYS = 7
+log = structlog.get_logger(__name__)
+_signer = Signer(salt="qala.people.invitation", sep=".")  # a colon ends a link in some mail programs
 
 
 def who_of(person: AbstractBaseUser | AnonymousUser | None, now: datetime) -> Who:
@@ -87,8 +101,256 @@ def get_role(key: str) -> Role:
 
 def count_administrators(now: datetime) -> int:
     """Persons who administer the city at an instant and can sign in from anywhere: demo accounts do not count."""
-    real = Q(person__is_active=True, person__is_demo=False)
-    return open_at(now).filter(real, role=rules.ADMINISTRATOR).values("person").distinct().count()
+    return sum(not is_demo for is_demo in administrators(now).values())
+
+
+def administrators(now: datetime, *, without: Collection[UUID] = ()) -> dict[UUID, bool]:
+    """Persons who administer the city at an instant, and whether each is a demo account.
+
+    Args:
+        without: memberships that do not count.
+    """
+    held = open_at(now).filter(role=rules.ADMINISTRATOR, person__is_active=True).exclude(pk__in=without)
+    return dict(held.values_list("person_id", "person__is_demo"))
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFilter:
+    """What a list of persons is narrowed to; empty fields do not narrow.
+
+    Args:
+        query: pieces of name or e-mail address.
+        organisation: code; ``role``: key; ``state``: of ``Person.state``.
+    """
+
+    query: str = ""
+    organisation: str = ""
+    role: str = ""
+    state: str = ""
+
+    def __bool__(self) -> bool:
+        return any((self.query.strip(), self.organisation, self.role, self.state))
+
+
+def not_ended(now: datetime) -> QuerySet[Membership]:
+    """Memberships that hold at an instant or will hold."""
+    return Membership.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now))
+
+
+def visible_memberships(who: Who, now: datetime, permission: str = VIEW) -> QuerySet[Membership]:
+    """The memberships not ended that the asker may know of: their own, and those their permission reaches."""
+    scope = who.scope(permission)
+    held = not_ended(now).select_related("role", "organisation").order_by("valid_from", "pk")
+    if scope.everything:
+        return held
+    return held.filter(Q(organisation__in=scope.organisations) | Q(person_id=_self(who), person_id__isnull=False))
+
+
+def visible_to(who: Who, now: datetime) -> QuerySet[Person]:
+    """The persons that the asker may know of: all, or those with a role in their organisations, and themselves."""
+    if who.scope(VIEW).everything:
+        return Person.objects.all()
+    theirs = visible_memberships(who, now).order_by().values("person_id")
+    return Person.objects.filter(Q(pk__in=theirs) | Q(pk=_self(who), pk__isnull=False))
+
+
+def _self(who: Who) -> UUID | None:
+    """The person that asks in person: a token does not see its owner by being theirs."""
+    return who.id if who.kind == "person" else None
+
+
+def list_people(
+    narrowed: PersonFilter, *, who: Who, now: datetime, after: Sequence[str] = (), limit: int = 50
+) -> tuple[list[Person], int, tuple[str, ...]]:
+    """A page of persons by name, each with ``shown_memberships``; how many there are; where the next page begins.
+
+    Args:
+        after: what the page before gave as its end.
+    """
+    who.require(VIEW)
+    found = visible_to(who, now)
+    if narrowed.query.strip():
+        found = found.filter(pk__in=search.matching("person", narrowed.query))
+    if narrowed.state:
+        found = found.filter(IN_STATE[narrowed.state]) if narrowed.state in IN_STATE else found.none()
+    if narrowed.organisation or narrowed.role:
+        held = visible_memberships(who, now).order_by()
+        if narrowed.organisation:
+            held = held.filter(organisation__code=narrowed.organisation)
+        if narrowed.role:
+            held = held.filter(role=narrowed.role)
+        found = found.filter(pk__in=held.values("person_id"))
+    total = found.count()
+    if len(after) == 2:
+        found = found.filter(Q(name__gt=after[0]) | Q(name=after[0], pk__gt=UUID(after[1])))
+    shown = Prefetch("memberships", visible_memberships(who, now), to_attr="shown_memberships")
+    rows: list[Person] = [*found.order_by("name", "pk").prefetch_related(shown)[: limit + 1]]  # type: ignore[no-redef]
+    following: tuple[str, ...] = ()
+    if len(rows) > limit:
+        rows = rows[:limit]
+        following = (rows[-1].name, str(rows[-1].pk))
+    return rows, total, following
+
+
+def get_person(key: UUID, *, who: Who, now: datetime) -> Person:
+    """One person, with ``shown_memberships``: those not ended that the asker may know of.
+
+    Raises:
+        NotFound: there is none, or none that the asker may know of.
+    """
+    if _self(who) != key:
+        who.require(VIEW)
+    shown = Prefetch("memberships", visible_memberships(who, now), to_attr="shown_memberships")
+    found = visible_to(who, now).prefetch_related(shown).filter(pk=key).first()  # type: ignore[no-redef]
+    if found is None:
+        raise NotFound(_("There is no such person."), fix=_("Look them up in the list of people."))
+    return found
+
+
+def memberships_of(person: Person, *, who: Who, now: datetime, permission: str = VIEW) -> list[Membership]:
+    """A person's memberships not ended that the asker may know of."""
+    return list(visible_memberships(who, now, permission).filter(person=person))
+
+
+def get_membership(key: UUID, *, person: Person, who: Who, now: datetime) -> Membership:
+    """One of a person's memberships.
+
+    Raises:
+        NotFound: there is none that has not ended, or none that the asker may know of.
+    """
+    found = visible_memberships(who, now).filter(pk=key, person=person).first()
+    if found is None:
+        raise NotFound(_("This person holds no such role."))
+    return found
+
+
+def find_membership(
+    person: Person, role: str, organisation: Organisation | None, *, who: Who, now: datetime
+) -> Membership | None:
+    """The person's membership of that role and organisation (``None``: the whole city) that has not ended."""
+    return visible_memberships(who, now).filter(person=person, role=role, organisation=organisation).first()
+
+
+def invitation_link(person: Person, *, address: str) -> str:
+    """The link by which an invited person chooses a password: signed, good once and until it is too old."""
+    key = _signer.sign_object([str(person.pk), str(person.invitation)])
+    return address.rstrip("/") + reverse("account_invitation", args=[key])
+
+
+def city_address(fallback: str) -> str:
+    """Where people reach the city: by the settings, else ``fallback``."""
+    return get_settings().public_url or fallback
+
+
+def get_invited(key: str, *, now: datetime) -> Person:
+    """The person whom a link of invitation is for.
+
+    Raises:
+        NotFound: nobody signed it, it was used or replaced, or it is too old.
+    """
+    try:
+        person, invitation = (UUID(part) for part in _signer.unsign_object(key))
+    except (BadSignature, ValueError, TypeError):
+        person = invitation = None  # type: ignore[assignment]
+    oldest = now - timedelta(days=INVITATION_DAYS)
+    found = Person.objects.filter(
+        pk=person, invitation=invitation, invitation__isnull=False, invited_at__gt=oldest, is_active=True
+    ).first()
+    if found is None:
+        raise NotFound(_("This link is not valid any more."), fix=_("Ask whoever invited you to send a new one."))
+    return found
+
+
+def list_roles() -> list[Role]:
+    """All roles, by key; which roles there are and what they hold is known to whoever is signed in."""
+    return list(Role.objects.order_by("key"))
+
+
+def has_second_factor(person: Person) -> bool:
+    """Whether signing in as the person takes more than a password or a code from a mail."""
+    held = Authenticator.objects.filter(user_id=person.pk).exclude(type=Authenticator.Type.RECOVERY_CODES)
+    return bool(held.exists())
+
+
+def own_sessions(who: Who) -> QuerySet[SignIn]:
+    """One's own sessions; nobody's for who is no person."""
+    own = _self(who)
+    return SignIn.objects.filter(person_id=own) if own is not None else SignIn.objects.none()
+
+
+def sessions_of(who: Who, now: datetime) -> list[SignIn]:
+    """One's own sessions under way, the one used last first."""
+    alive = Session.objects.filter(expire_date__gt=now).values("session_key")
+    return list(own_sessions(who).filter(session_key__in=alive).order_by("-last_seen_at"))
+
+
+def people_by_organisation(who: Who, now: datetime) -> dict[UUID, int]:
+    """How many persons hold a role in each organisation, as far as the asker may know."""
+    held = visible_memberships(who, now).order_by().filter(organisation__isnull=False)
+    return dict(held.values_list("organisation_id").annotate(n=Count("person", distinct=True)))
+
+
+def who_of_token(secret: str, address: str, now: datetime) -> Who:
+    """The asker that a token makes, ``ANONYMOUS`` where it is not good; two queries at most. A refusal is logged.
+
+    A person's token reaches what it is for and what its person still holds; an organisation's reaches its rows.
+
+    Args:
+        address: where from, as of ``rules.remote_address``.
+    """
+    held = Token.objects.select_related("person").filter(sha256=rules.token_hash(secret)).first()
+    if held is None:
+        why = "unknown"
+    elif held.revoked_at is not None:
+        why = "revoked"
+    elif held.expires_at <= now:
+        why = "expired"
+    elif held.person is not None and not rules.may_use(held.person, address):
+        why = "account"
+    else:
+        unscoped = unscoped_permissions()
+        if held.person is not None:
+            grants = rules.grants_of_token(
+                who_of(held.person, now).grants, held.permissions, frozenset(map(UUID, held.organisations)), unscoped
+            )
+        else:
+            grants = rules.grants_of([(held.organisation_id, held.permissions)], unscoped=unscoped)
+        if held.last_used_at is None or (now - held.last_used_at).total_seconds() >= rules.SEEN_EVERY:
+            Token.objects.filter(pk=held.pk).update(last_used_at=now)
+        return Who("token", held.name, held.person_id or held.pk, grants)
+    log.warning("token.refused", why=why, id=str(held.pk) if held is not None else None, address=address)
+    return ANONYMOUS
+
+
+def visible_tokens(who: Who) -> QuerySet[Token]:
+    """One's own tokens, and those of organisations whose people one may manage."""
+    scope, tokens = who.scope("people.manage"), Token.objects.select_related("organisation")
+    of_organisations = Q(organisation__isnull=False) if scope.everything else Q(organisation__in=scope.organisations)
+    return tokens.filter(of_organisations | Q(person_id=_self(who), person_id__isnull=False))
+
+
+def list_tokens(*, who: Who, organisation: Organisation | None = None, own: bool = False) -> list[Token]:
+    """Tokens that the asker may end, the newest first; revoked ones are gone from it.
+
+    Args:
+        organisation: only that one's; ``own``: only the asker's.
+    """
+    found = visible_tokens(who).filter(revoked_at__isnull=True).order_by("-made_at", "pk")
+    if organisation is not None:
+        found = found.filter(organisation=organisation)
+    return list(found.filter(person__isnull=False) if own else found)
+
+
+def get_token(key: UUID, *, who: Who) -> Token:
+    """One token.
+
+    Raises:
+        NotFound: there is none, or none that the asker may know of.
+    """
+    found = visible_tokens(who).filter(pk=key).first()
+    if found is None:
+        raise NotFound(_("There is no such token."))
+    return found
 
 
 def status() -> dict[str, int]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from allauth.account import views
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as codes
 from django.urls import path, re_path
+from django.views.generic import RedirectView
 
-from . import forms
+from . import forms, invitation, second_factor
 
 urlpatterns = [
     path("login/", views.LoginView.as_view(form_class=forms.SignInForm), name="account_login"),
@@ -38,4 +41,27 @@ urlpatterns = [
         views.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path(
+        "reauthenticate/",
+        views.ReauthenticateView.as_view(form_class=forms.PasswordAgainForm),
+        name="account_reauthenticate",
+    ),
+    path("2fa/", RedirectView.as_view(pattern_name="people:me"), name="mfa_index"),
+    path(
+        "2fa/authenticate/",
+        mfa.AuthenticateView.as_view(form_class=forms.SecondFactorForm),
+        name="mfa_authenticate",
+    ),
+    path(
+        "2fa/reauthenticate/",
+        mfa.ReauthenticateView.as_view(form_class=forms.SecondFactorAgainForm),
+        name="mfa_reauthenticate",
+    ),
+    path("2fa/totp/activate/", second_factor.TurnOn.as_view(), name="mfa_activate_totp"),
+    path("2fa/totp/deactivate/", second_factor.TurnOff.as_view(), name="mfa_deactivate_totp"),
+    path("2fa/recovery-codes/", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("2fa/recovery-codes/generate/", second_factor.RenewCodes.as_view(), name="mfa_generate_recovery_codes"),
+    path("2fa/recovery-codes/download/", codes.download_recovery_codes, name="mfa_download_recovery_codes"),
+    path("invitation/<str:key>/", invitation.accept, name="account_invitation"),
+    path("invitation-done/", invitation.done, name="account_invitation_done"),
 ]

@@ -1,0 +1,55 @@
+"""Writes of people: each in one transaction with its audit row."""
+
+from __future__ import annotations
+
+from .checks import MANAGE
+from .invitations import accept_invitation, invite, invite_again
+from .memberships import end_membership, join
+from .organisations import change_organisation, create_organisation
+from .persons import (
+    create_first_administrator,
+    create_person,
+    disable_person,
+    enable_person,
+    index_persons,
+    set_language,
+    set_name,
+    set_own_data,
+    set_password,
+)
+from .roles import DEFAULT_ROLES, change_role, prepare_roles
+from .second_factor import note_second_factor, reset_second_factor
+from .sessions import begin_session, end_session, end_sessions, note_seen
+from .tokens import create_token, renew_token, revoke_token
+
+__all__ = [
+    "DEFAULT_ROLES",
+    "MANAGE",
+    "accept_invitation",
+    "begin_session",
+    "change_organisation",
+    "change_role",
+    "create_first_administrator",
+    "create_organisation",
+    "create_person",
+    "create_token",
+    "disable_person",
+    "enable_person",
+    "end_membership",
+    "end_session",
+    "end_sessions",
+    "index_persons",
+    "invite",
+    "invite_again",
+    "join",
+    "note_second_factor",
+    "note_seen",
+    "prepare_roles",
+    "renew_token",
+    "reset_second_factor",
+    "revoke_token",
+    "set_language",
+    "set_name",
+    "set_own_data",
+    "set_password",
+]

@@ -1,0 +1,79 @@
+"""Console pages of organisations."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from qala.kernel.clock import SYSTEM_CLOCK
+
+from .. import actions, store
+from .forms import NewOrganisationForm, OrganisationForm
+from .shared import MISTAKES, asking, tabs, tell
+
+
+@require_safe
+def organisation_list(request: HttpRequest) -> HttpResponse:
+    who = asking(request)
+    counts = store.people_by_organisation(who, SYSTEM_CLOCK.now()) if who.may(store.VIEW) else {}
+    return render(
+        request,
+        "people/organisations.html",
+        {
+            "rows": [
+                {"organisation": one, "people": counts.get(one.pk, 0) if who.may(store.VIEW, one.pk) else None}
+                for one in store.list_organisations()
+            ],
+            "tabs": tabs(who), "may_manage": who.scope(actions.MANAGE).everything,
+        },
+    )  # fmt: skip
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    who = asking(request)
+    who.require(actions.MANAGE, None)
+    form = NewOrganisationForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = actions.create_organisation(who=who, now=SYSTEM_CLOCK.now(), **form.cleaned_data)
+        except MISTAKES as error:
+            tell(form, error)
+        else:
+            messages.success(request, _("The organisation {name} was added.").format(name=made.name))
+            return redirect("people:organisation", code=made.code)
+    return render(request, "people/organisation.html", {"form": form, "organisation": None})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def organisation_page(request: HttpRequest, code: str) -> HttpResponse:
+    who, now = asking(request), SYSTEM_CLOCK.now()
+    organisation = store.get_organisation(code)
+    may_manage = who.scope(actions.MANAGE).everything
+    fields = ("kind", "name_kk", "name_ru", "name_en")
+    form = OrganisationForm(request.POST or None, initial={name: getattr(organisation, name) for name in fields})
+    if request.method == "POST":
+        who.require(actions.MANAGE, None)
+        if form.is_valid():
+            try:
+                actions.change_organisation(who=who, now=now, organisation=organisation, **form.cleaned_data)
+            except MISTAKES as error:
+                tell(form, error)
+            else:
+                messages.success(request, _("The changes are kept."))
+                return redirect("people:organisation", code=code)
+    sees = who.may(store.VIEW, organisation.pk)
+    people = store.people_by_organisation(who, now).get(organisation.pk, 0) if sees else None
+    gives_tokens = who.may(actions.MANAGE, organisation.pk)
+    return render(
+        request,
+        "people/organisation.html",
+        {
+            "organisation": organisation, "form": form if may_manage else None, "people": people,
+            "gives_tokens": gives_tokens,
+            "tokens": store.list_tokens(who=who, organisation=organisation) if gives_tokens else [],
+        },
+    )  # fmt: skip
