@@ -509,7 +509,7 @@ def upgraded(statements: Iterable[str]) -> list[str]:
 
 
 def refusals() -> Page:
-    from qala.city.devices.models import RefusalReason
+    from qala.city.devices.models import DeviceRefusal, RefusalReason
 
     page = Page(
         "Reasons of refusal",
@@ -520,7 +520,12 @@ def refusals() -> Page:
     for one in RefusalReason:
         page.names.append(one.value)
         rows.append((code(one.value), words(one.value, one.label)))
-    page.add(table(("Reason", "What it means"), rows))
+    page.add("## Files of readings", table(("Reason", "What it means"), rows))
+    rows = []
+    for other in DeviceRefusal:
+        page.names.append(other.value)
+        rows.append((code(other.value), words(other.value, other.label)))
+    page.add("## Files of devices", table(("Reason", "What it means"), rows))
     return page
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
+from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import File, Form, Query, Router, Schema
+from ninja.files import UploadedFile
 
+from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.downloads import uploaded_file
 from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, span_of
 
-from . import store
+from . import actions, store
 
 devices = Router(tags=["devices"])
 readings = Router(tags=["readings"])
@@ -36,6 +40,27 @@ class DevicePage(Schema):
     items: list[DeviceOut]
     count: int
     next_cursor: str | None
+
+
+class RefusedDeviceOut(Schema):
+    line: int
+    serial: str
+    reason: str
+    content: str
+
+
+class DeviceLoadOut(Schema):
+    """What became of a file of devices; `outcome` is `kept`, `tried` or `refused` (nothing was kept)."""
+
+    outcome: str
+    read: int
+    new: int
+    changed: int
+    unchanged: int
+    refused: int
+    refused_by_reason: dict[str, int]
+    rows: list[RefusedDeviceOut]
+    load_id: UUID
 
 
 class ReadingOut(Schema):
@@ -73,6 +98,20 @@ def list_devices(
         for row in rows
     ]  # fmt: skip
     return {"items": items, "count": count, "next_cursor": encode_cursor(*following) if following else None}
+
+
+@devices.post("/load", response=DeviceLoadOut, summary="Load a file of devices, CSV or XLSX")
+def load_devices(
+    request: HttpRequest, file: Annotated[UploadedFile, File()], dry_run: Annotated[bool, Form()] = False,
+    keep_good: Annotated[bool, Form()] = False,
+) -> actions.DeviceSummary:  # fmt: skip
+    """All rows are kept, or none where one is bad; `rows` holds the first thousand bad ones. The columns are told of in
+    the documentation, *Load devices from a file*."""
+    with uploaded_file(file) as path:
+        return actions.load_devices(
+            path=path, name=file.name or "", who=request.who, now=SYSTEM_CLOCK.now(), dry_run=dry_run,  # type: ignore[attr-defined]
+            keep_good=keep_good,
+        )  # fmt: skip
 
 
 @readings.get("", response=ReadingPage, summary="Current readings, or those known at an instant")

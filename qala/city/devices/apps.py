@@ -36,7 +36,7 @@ class DevicesConfig(MatterConfig):
             permissions=(
                 Permission("devices.view", _("See devices and their readings")),
                 Permission("devices.load", _("Load files of readings and see what was refused")),
-                Permission("devices.manage", _("Register devices")),
+                Permission("devices.manage", _("Register devices and change them")),
             ),
             grants={
                 **dict.fromkeys(STAFF, ("devices.view",)),
@@ -47,10 +47,12 @@ class DevicesConfig(MatterConfig):
             lake_tables=(READINGS, REFUSALS),
             told=(
                 Told("devices.registered", "count; devices: ids of the first hundred"),
+                Told("devices.changed", "count; devices: their ids, some thousands in one event; fields: names of those that changed; since: RFC 3339, or null: since ever"),
                 Told("devices.readings_kept", "source; first, last, at (when they were kept): RFC 3339; counts read, new, new_versions, already_there, refused"),
             ),
             streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
             commands=(
+                Command("load devices", "qala.city.devices.commands.load_devices"),
                 Command("load readings", "qala.city.devices.commands.load_readings"),
                 Command("export readings", "qala.city.devices.commands.export_readings"),
             ),

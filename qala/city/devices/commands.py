@@ -15,7 +15,7 @@ from qala.kernel.instants import Instant
 from qala.kernel.paging import span_of
 
 from . import actions, store
-from .models import RefusalReason
+from .models import DeviceLoad, DeviceRefusal, RefusalReason
 
 SUMMARY = {
     "read": _("rows read"),
@@ -65,6 +65,40 @@ def load_readings(file: Path, profile: str, dry_run: bool) -> None:
             "dry_run": dry_run,
         },
     )  # fmt: skip
+
+
+@click.command(
+    "devices",
+    help=_(
+        "Load a file of devices (CSV, also in gzip or zip, or XLSX): all rows, or none where one is bad; again adds nothing."
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help=_("Read, check and count everything; register and change nothing."))
+@click.option("--keep-good", is_flag=True, help=_("Keep the good rows although others are bad."))
+def load_devices(file: Path, dry_run: bool, keep_good: bool) -> None:
+    with console.progress(_("Loading {file}").format(file=file.name)):
+        summary = actions.load_devices(
+            path=file, name=file.name, who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(), dry_run=dry_run,
+            keep_good=keep_good,
+        )  # fmt: skip
+    if summary.changed and summary.outcome == DeviceLoad.KEPT:
+        with console.progress(_("Computing what follows from it")):
+            outbox.deliver_due()
+    labels = {
+        reason: _("rows refused: {reason}").format(reason=DeviceRefusal(reason).label)
+        for reason in summary.refused_by_reason
+    }
+    console.result(
+        {"read": _("rows read"), "new": _("new"), "changed": _("changed"), "unchanged": _("unchanged"),
+         "refused": _("rows refused"), "refused_file": _("refused rows are in"), "load": _("load"),
+         "outcome": _("outcome"), **labels},
+        read=summary.read, new=summary.new, changed=summary.changed, unchanged=summary.unchanged,
+        refused=summary.refused, **summary.refused_by_reason, refused_file=summary.refused_file, load=summary.load_id,
+        outcome=summary.outcome,
+    )  # fmt: skip
+    if summary.refused and not keep_good:
+        raise actions.refusal(summary, name=file.name)
 
 
 @click.command("readings", help=_("Write readings to a file: the current ones, or those known at an instant."))

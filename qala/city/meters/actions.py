@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -88,6 +89,31 @@ def close_source(*, source: str, first: str, last: str, since: str, now: datetim
     span = TimeRange(datetime.fromisoformat(first), datetime.fromisoformat(last) + timedelta(microseconds=1))
     touched = [series for series, _, _ in touched_series(source, span=span)]
     return close(touched, now=now, since=min(now, datetime.fromisoformat(since)))
+
+
+def close_devices(devices: Sequence[UUID], *, now: datetime) -> Closed:
+    """Close the registers of devices, e.g. after a multiplier changed."""
+    return close(store.registers_of(devices), now=now)
+
+
+def compute_days_of(devices: Sequence[UUID], *, since: str | None, now: datetime) -> int:
+    """Compute the measures that these devices count for anew, e.g. after they moved.
+
+    Args:
+        since: from the day of that instant on, RFC 3339; ``None``: all days.
+
+    Returns:
+        how many values were written.
+    """
+    whole = store.extent_of_all()
+    if whole is None:
+        return 0
+    start = max(whole[0], datetime.fromisoformat(since)) if since else whole[0]
+    if start >= whole[1]:
+        return 0
+    held = store.registers(store.registers_of(devices))
+    names = sorted({store.MEASURES[row[0]] for row in held.values() if row[0] in store.MEASURES})
+    return sum(compute_days(name, span=TimeRange(start, whole[1]), now=now) for name in names)
 
 
 def compute_all_days(*, now: datetime) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -170,6 +172,12 @@ def registers(ids: list[int] | None = None) -> dict[int, tuple[str, str, int, De
         wanted = set(ids)
         rows = [row for row in found.values_list(*columns).iterator(5000) if row[0] in wanted]
     return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in rows}
+
+
+def registers_of(devices: Sequence[UUID]) -> list[int]:
+    """The registers of some devices, at most some thousands, by number."""
+    found = Series.objects.filter(device__in=list(devices), kind="register").order_by("pk")
+    return list(found.values_list("pk", flat=True))
 
 
 def export_intervals(

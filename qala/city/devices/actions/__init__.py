@@ -1,18 +1,22 @@
 from .keep import Kept, keep_readings, reading_table
 from .load import fail_interrupted_loads, load_readings
+from .load_devices import DeviceSummary, load_devices, refusal
 from .news import mark_seen, tell_kept
 from .registry import NewDevice, register_devices, require_for
 from .run import Summary
 
 __all__ = [
+    "DeviceSummary",
     "Kept",
     "NewDevice",
     "Summary",
     "fail_interrupted_loads",
     "keep_readings",
+    "load_devices",
     "load_readings",
     "mark_seen",
     "reading_table",
+    "refusal",
     "register_devices",
     "require_for",
     "tell_kept",

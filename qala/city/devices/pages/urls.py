@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import views
+from . import device_loads, views
 
 app_name = "devices"
 urlpatterns = [
     path("devices/", views.device_list, name="list"),
+    path("loads/devices/", device_loads.load_page, name="load_devices"),
+    path("loads/devices/<uuid:key>/", device_loads.result_page, name="device_load"),
+    path("loads/devices/<uuid:key>/refused.csv", device_loads.download_refused, name="refused_devices"),
     path("devices/<str:serial>/", views.device_page, name="device"),
     path("devices/<str:serial>/readings.<str:form>", views.download_readings, name="download"),
     path("loads/", views.load_list, name="loads"),

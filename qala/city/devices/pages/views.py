@@ -57,6 +57,7 @@ def device_list(request: HttpRequest) -> HttpResponse:
             "total": total, "next": encode_cursor(*following) if following else "", "sort": sort, "narrowed": narrowed,
             "models": titles, "owners": list_organisations(), "districts": list_places("district", who=who),
             "states": [Device.REGISTERED, Device.ACTIVE, Device.RETIRED], "first_page": not after,
+            "may_manage": who.may("devices.manage"),
         },
     )  # fmt: skip
 

@@ -1,3 +1,4 @@
+from .device_rows import DEVICE_COLUMNS, NEEDED, DeviceRow, RefusedRow, header_faults, header_name, read_row
 from .numbers import exact_number
 from .order import reading_order, repeated
 from .period import Period, period_of
@@ -6,16 +7,23 @@ from .serials import SERIAL, is_serial
 from .walltime import Segment, segments
 
 __all__ = [
+    "DEVICE_COLUMNS",
+    "NEEDED",
     "QUALITIES",
     "SERIAL",
     "Columns",
+    "DeviceRow",
     "Period",
     "Profile",
+    "RefusedRow",
     "Segment",
     "exact_number",
+    "header_faults",
+    "header_name",
     "is_serial",
     "parse_profile",
     "period_of",
+    "read_row",
     "reading_order",
     "repeated",
     "segments",
