@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import File, Form, Query, Router, Schema
+from ninja import Field, File, Form, Query, Router, Schema
 from ninja.files import UploadedFile
 
 from qala.kernel.clock import SYSTEM_CLOCK
@@ -16,7 +16,9 @@ from qala.kernel.downloads import uploaded_file
 from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, span_of
 
 from . import actions, store
+from .models import DeviceChange
 
+Why = Annotated[str, Field(max_length=500)]
 devices = Router(tags=["devices"])
 readings = Router(tags=["readings"])
 
@@ -61,6 +63,49 @@ class DeviceLoadOut(Schema):
     refused_by_reason: dict[str, int]
     rows: list[RefusedDeviceOut]
     load_id: UUID
+
+
+class MoveIn(Schema):
+    """Where a device stands from `at` on: a place's code, or longitude and latitude."""
+
+    at: datetime
+    place: str = ""
+    lon: float | None = None
+    lat: float | None = None
+    why: Why = ""
+
+
+class RetireIn(Schema):
+    """`final`: registers at that instant, by property, in the unit of the series."""
+
+    at: datetime
+    final: dict[str, Decimal] = {}
+    why: Why = ""
+
+
+class SwapIn(Schema):
+    """`final`, `first`: registers of the old and the new device at that instant, by property."""
+
+    at: datetime
+    new_serial: str
+    final: dict[str, Decimal]
+    first: dict[str, Decimal]
+    model: str = ""
+    digits: Annotated[int, Field(ge=1, le=18)] | None = None
+    multiplier: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=6)] | None = None
+    why: Why = ""
+
+
+class ChangeOut(Schema):
+    """What happened to a device; `kind` is `moved`, `retired`, `swapped_out` or `swapped_in`."""
+
+    kind: str
+    at: datetime
+    before: dict[str, Any]
+    after: dict[str, Any]
+    who_name: str
+    recorded_at: datetime
+    why: str
 
 
 class ReadingOut(Schema):
@@ -112,6 +157,28 @@ def load_devices(
             path=path, name=file.name or "", who=request.who, now=SYSTEM_CLOCK.now(), dry_run=dry_run,  # type: ignore[attr-defined]
             keep_good=keep_good,
         )  # fmt: skip
+
+
+@devices.get("/{serial}/changes", response=list[ChangeOut], summary="What happened to a device, latest first")
+def list_changes(request: HttpRequest, serial: str) -> list[DeviceChange]:
+    return store.list_changes(store.get_device(serial, who=request.who))  # type: ignore[attr-defined]
+
+
+@devices.post("/{serial}/move", response=ChangeOut, summary="A device stands elsewhere from an instant on")
+def move_device(request: HttpRequest, serial: str, given: MoveIn) -> DeviceChange:
+    return actions.move_device(serial=serial, who=request.who, now=SYSTEM_CLOCK.now(), **given.dict())  # type: ignore[attr-defined]
+
+
+@devices.post("/{serial}/retire", response=ChangeOut, summary="A device measures no more from an instant on")
+def retire_device(request: HttpRequest, serial: str, given: RetireIn) -> DeviceChange:
+    return actions.retire_device(serial=serial, who=request.who, now=SYSTEM_CLOCK.now(), **given.dict())  # type: ignore[attr-defined]
+
+
+@devices.post("/{serial}/swap", response=list[ChangeOut], summary="Another device hangs in the place of this one")
+def swap_device(request: HttpRequest, serial: str, given: SwapIn) -> list[DeviceChange]:
+    """Answers with what happened to the new device."""
+    new = actions.swap_device(serial=serial, who=request.who, now=SYSTEM_CLOCK.now(), **given.dict())  # type: ignore[attr-defined]
+    return store.list_changes(new)
 
 
 @readings.get("", response=ReadingPage, summary="Current readings, or those known at an instant")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Card, Command, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
+from qala.kernel.plug import Card, Command, Heard, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
 
 STAFF = ("analyst", "manager", "engineer", "operator")
 
@@ -36,20 +36,24 @@ class DevicesConfig(MatterConfig):
             permissions=(
                 Permission("devices.view", _("See devices and their readings")),
                 Permission("devices.load", _("Load files of readings and see what was refused")),
+                Permission("devices.fit", _("Move, exchange and retire devices")),
                 Permission("devices.manage", _("Register devices and change them")),
             ),
             grants={
                 **dict.fromkeys(STAFF, ("devices.view",)),
                 "mayor": ("devices.view",),
-                "engineer": ("devices.view", "devices.load"),
-                "manager": ("devices.view", "devices.load", "devices.manage"),
+                "crew": ("devices.view", "devices.fit"),
+                "engineer": ("devices.view", "devices.load", "devices.fit"),
+                "manager": ("devices.view", "devices.load", "devices.fit", "devices.manage"),
             },
             lake_tables=(READINGS, REFUSALS),
             told=(
                 Told("devices.registered", "count; devices: ids of the first hundred"),
                 Told("devices.changed", "count; devices: their ids, some thousands in one event; fields: names of those that changed; since: RFC 3339, or null: since ever"),
                 Told("devices.readings_kept", "source; first, last, at (when they were kept): RFC 3339; counts read, new, new_versions, already_there, refused"),
+                Told("devices.registers_read", "source; at: RFC 3339; registers: pairs of series and value in its last digit"),
             ),
+            heard=(Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),),
             streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
             commands=(
                 Command("load devices", "qala.city.devices.commands.load_devices"),

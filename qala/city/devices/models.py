@@ -119,6 +119,61 @@ class Device(models.Model):
         return self.serial
 
 
+class DeviceStay(models.Model):
+    """Where a device stood before it was moved, over ``[valid_from, valid_to)``; ``None``: since ever.
+
+    Where it stands now is on the device itself, so that a device that never moved has none of these.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="stays")
+    place = models.ForeignKey("places.Place", null=True, on_delete=models.PROTECT, related_name="+")
+    district = models.ForeignKey("places.Place", null=True, on_delete=models.PROTECT, related_name="+")
+    lon = models.FloatField(null=True)
+    lat = models.FloatField(null=True)
+    valid_from = models.DateTimeField(null=True)
+    valid_to = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["device", "valid_to"], name="device_stay_once"),
+            models.CheckConstraint(
+                condition=Q(valid_from__isnull=True) | Q(valid_to__gt=F("valid_from")), name="device_stay_in_order"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} until {self.valid_to:%Y-%m-%d %H:%M}"
+
+
+class DeviceChange(models.Model):
+    """What happened to a device at an instant, who entered it and why."""
+
+    MOVED, RETIRED, SWAPPED_OUT, SWAPPED_IN = "moved", "retired", "swapped_out", "swapped_in"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="changes")
+    kind = models.CharField(max_length=12)
+    at = models.DateTimeField()
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    who_id = models.UUIDField(null=True)
+    who_name = models.CharField(max_length=200)
+    recorded_at = models.DateTimeField()
+    why = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["moved", "retired", "swapped_out", "swapped_in"]), name="device_change_known_kind"
+            ),
+        ]
+        indexes = [models.Index(fields=["device", "at"], name="device_change_by_device")]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} {self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+
 class Series(models.Model):
     """What one device measures: (serial, property). Values are whole numbers of ``10**exponent`` × ``unit``."""
 

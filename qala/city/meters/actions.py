@@ -252,7 +252,8 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
 def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
     """Compute a consumption measure for every local day that ``span`` touches: each district and the whole city.
 
-    Meters without a known district count for the city alone. Intervals that are no consumption (quality N) are left out;
+    A meter that was moved counts where it stood at the start of each interval; one without a known district counts for
+    the city alone. Intervals that are no consumption (quality N) are left out;
     one that reaches over midnight because hours are missing is shared by time, with the bounds that this leaves.
 
     Returns:
@@ -266,7 +267,10 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
     }  # fmt: skip
     if not series:
         return 0
-    districts = sorted({str(row[4]) for row in series.values() if row[4] is not None})
+    stays = [one for one in store.past_stays() if one.series in series]
+    districts = sorted(
+        {str(row[4]) for row in series.values() if row[4] is not None} | {one.district for one in stays if one.district}
+    )
     number = {key: position for position, key in enumerate(districts)}
     numbers = np.array(sorted(series), dtype=np.int64)
     group_of = np.array([number.get(str(series[int(one)][4]), -1) for one in numbers], dtype=np.int64)
@@ -279,6 +283,7 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
         starts = np.array([int(edge.timestamp()) * 1_000_000 for edge in edges], dtype=np.int64)
         owner, start, end, value = _usable(numbers, TimeRange(edges[0], edges[-1]))
         group = group_of[np.searchsorted(numbers, owner)]
+        _stand_where_they_were(group, owner, start, stays, number)
         found = [
             (districts[key[0]], key[1], use)
             for key, use in rules.day_use(group, owner, start, end, value, starts).items()
@@ -295,6 +300,22 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
         ]  # fmt: skip
         written += measures.store(name, grain="day", start=edges[0], end=edges[-1], values=values, now=now)
     return written
+
+
+def _stand_where_they_were(
+    group: rules.Ints, owner: rules.Ints, start: rules.Ints, stays: Sequence[store.Stay], number: dict[str, int]
+) -> None:
+    """Give intervals that began before their meter was moved the group of the district that it stood in then."""
+    if not stays:
+        return
+    moved = np.flatnonzero(np.isin(owner, [one.series for one in stays]))
+    moved = moved[np.argsort(owner[moved], kind="stable")]
+    whose = owner[moved]
+    for one in stays:
+        low, high = np.searchsorted(whose, [one.series, one.series + 1])
+        some = moved[low:high]
+        some = some[(start[some] >= one.start) & (start[some] < one.end)]
+        group[some] = number.get(one.district or "", -1)
 
 
 def _usable(numbers: rules.Ints, span: TimeRange) -> tuple[rules.Ints, rules.Ints, rules.Ints, np.ndarray]:

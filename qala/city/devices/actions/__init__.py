@@ -1,4 +1,5 @@
 from .keep import Kept, keep_readings, reading_table
+from .life import keep_registers, move_device, retire_device, swap_device
 from .load import fail_interrupted_loads, load_readings
 from .load_devices import DeviceSummary, load_devices, refusal
 from .news import mark_seen, tell_kept
@@ -12,12 +13,16 @@ __all__ = [
     "Summary",
     "fail_interrupted_loads",
     "keep_readings",
+    "keep_registers",
     "load_devices",
     "load_readings",
     "mark_seen",
+    "move_device",
     "reading_table",
     "refusal",
     "register_devices",
     "require_for",
+    "retire_device",
+    "swap_device",
     "tell_kept",
 ]

@@ -26,7 +26,7 @@ from qala.kernel.geometry import cell_of
 from qala.kernel.ids import new_id
 from qala.kernel.ranges import day_start, local_day
 
-from ..models import Device, DeviceLoad, DeviceRefusal
+from ..models import Device, DeviceChange, DeviceLoad, DeviceRefusal
 from ..rules import DeviceRow, RefusedRow
 from ..store import devices_by_serial, refused_devices_path
 from .device_file import read_devices
@@ -165,6 +165,15 @@ def _keep(made: list[Device], changes: list[_Change], load: DeviceLoad, who: Who
                 who=who, now=now, verb="devices.load_devices", thing="device", key=change.device.pk,
                 before=change.before, after=change.after, why=f"file {load.file_name}",
             )  # fmt: skip
+        DeviceChange.objects.bulk_create(
+            DeviceChange(
+                device=change.device, kind=DeviceChange.RETIRED, at=change.device.removed_at or now,
+                before={"state": change.before["state"]}, after={"state": Device.RETIRED}, who_id=who.id,
+                who_name=who.name[:200], recorded_at=now, why=f"file {load.file_name}"[:500],
+            )
+            for change in changes
+            if "state" in change.after
+        )  # fmt: skip
         tell_changed([(change.device, list(change.after)) for change in changes], since=None, now=now)
     audit.record(
         who=who, now=now, verb="devices.load_devices", thing="device_load", key=load.pk,

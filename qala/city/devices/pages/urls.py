@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import device_loads, views
+from . import device_loads, life, views
 
 app_name = "devices"
 urlpatterns = [
@@ -12,6 +12,9 @@ urlpatterns = [
     path("loads/devices/<uuid:key>/refused.csv", device_loads.download_refused, name="refused_devices"),
     path("devices/<str:serial>/", views.device_page, name="device"),
     path("devices/<str:serial>/readings.<str:form>", views.download_readings, name="download"),
+    path("devices/<str:serial>/swap/", life.swap_page, name="swap"),
+    path("devices/<str:serial>/move/", life.move_page, name="move"),
+    path("devices/<str:serial>/retire/", life.retire_page, name="retire"),
     path("loads/", views.load_list, name="loads"),
     path("loads/<uuid:key>/", views.load_page, name="load"),
     path("loads/<uuid:key>/refused.csv", views.download_refused, name="refused"),

@@ -22,6 +22,7 @@ from qala.kernel.plug import cards_at
 from .. import store
 from ..models import Device, RefusalReason, Series
 from ..rules import Period, period_of
+from .life import shown_changes
 
 SHOWN_READINGS = 200
 SORTS = ("serial", "-serial", "last_seen", "-last_seen")
@@ -92,6 +93,8 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
             "model": driver.title(get_language() or "en") if driver else device.model,
             "silent": device.state != Device.RETIRED and device.last_seen_at is not None
             and device.last_seen_at < now - store.SILENT_AFTER,
+            "changes": shown_changes(device),
+            "may_fit": device.state != Device.RETIRED and who.may("devices.fit", device.owner_id),
             "series": series, "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
             "reading_count": len(readings), "changed": changed, "refusals": refusals,
             "cards": cards_at("devices.device", request, who, device=device, period=period),

@@ -7,6 +7,7 @@ from .device_loads import (
     refused_device_rows,
     refused_devices_path,
 )
+from .life import list_changes, list_stays, past_districts
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -62,6 +63,7 @@ __all__ = [
     "get_device_load",
     "get_load",
     "kept_from",
+    "list_changes",
     "list_device_loads",
     "list_devices",
     "list_loads",
@@ -69,8 +71,10 @@ __all__ = [
     "list_readings",
     "list_refusals",
     "list_series",
+    "list_stays",
     "list_versions",
     "page_readings",
+    "past_districts",
     "places_by_code",
     "points_in",
     "refused_device_rows",
