@@ -116,7 +116,8 @@ DRIVER_PROPERTY = {
     "kind": "`register` (counts up), `interval` (use since the last) or `instant`.",
     "unit": "Inside unit of the values.",
     "exponent": "Values are whole numbers of `10^exponent` of that unit: -3 with `m3` is litres.",
-    "expected_interval_minutes": "How often a working device reports.",
+    "expected_interval_minutes": "How often a working device reports. It counts as silent after that and a margin: a twelfth "
+    "of it, two hours at least.",
     "max_per_hour": "The most that can pass in an hour, in `unit`. Beyond it a register has jumped. Unset: no jump is "
     "ever seen.",
 }

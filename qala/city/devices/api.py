@@ -36,6 +36,10 @@ class DeviceOut(Schema):
     installed_at: datetime | None
     removed_at: datetime | None
     last_seen_at: datetime | None
+    expected_minutes: int = Field(description="How often it should report.")
+    silent: bool
+    meter_point: str
+    address: str
 
 
 class DevicePage(Schema):
@@ -128,9 +132,12 @@ class ReadingPage(Schema):
 @devices.get("", response=DevicePage, summary="Devices that you may see, by serial")
 def list_devices(
     request: HttpRequest, query: str = "", state: str = "", model: str = "", owner: str = "", district: str = "",
-    cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    silent: bool = False, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:  # fmt: skip
-    narrowed = store.DeviceFilter(query=query, state=state, model=model, owner=owner, district=district)
+    now = SYSTEM_CLOCK.now()
+    narrowed = store.DeviceFilter(
+        query=query, state=state, model=model, owner=owner, district=district, silent_at=now if silent else None
+    )
     after = decode_cursor(cursor, str) if cursor else ()
     rows, count, following = store.list_devices(narrowed, who=request.who, after=after, limit=limit)  # type: ignore[attr-defined]
     items = [
@@ -139,6 +146,8 @@ def list_devices(
             "district": row.district.code if row.district else None, "lon": row.lon, "lat": row.lat,
             "digits": row.digits, "multiplier": row.multiplier, "installed_at": row.installed_at,
             "removed_at": row.removed_at, "last_seen_at": row.last_seen_at,
+            "expected_minutes": store.expected_minutes(row.model, row.expected_minutes),
+            "silent": store.is_silent(row, now=now), "meter_point": row.meter_point, "address": row.address,
         }
         for row in rows
     ]  # fmt: skip

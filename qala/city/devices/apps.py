@@ -4,9 +4,19 @@ from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
+from qala.kernel.measures import Measure
 from qala.kernel.plug import Card, Command, Heard, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
 
 STAFF = ("analyst", "manager", "engineer", "operator")
+
+IN_USE = _(
+    "Devices of a district, or of the whole city, that were in use at the end of a day of the city: installed by then, or "
+    "where nobody entered that have ever reported, and not removed. By owner and model."
+)
+REPORTING = _(
+    "Share of the devices in use at the end of a day of the city whose last reading was then not older than a day, or than "
+    "what is expected of the device where that is longer. By owner and model."
+)
 
 
 class DevicesConfig(MatterConfig):
@@ -63,6 +73,13 @@ class DevicesConfig(MatterConfig):
             jobs=(
                 Job("devices.fail_interrupted_loads", "qala.city.devices.jobs.fail_interrupted_loads",
                     every=timedelta(minutes=1), title=_("Notice loads that were interrupted")),
+                Job("devices.measure", "qala.city.devices.jobs.measure_devices", every=timedelta(days=1),
+                    title=_("Count devices in use and those that report")),
+            ),
+            measures=(
+                Measure("devices.active_count", _("Devices in use"), "1", "place", ("day",), IN_USE, ("owner", "model")),
+                Measure("devices.reporting_percent", _("Devices that report"), "%", "place", ("day",), REPORTING,
+                        ("owner", "model"), additive=False),
             ),
             prepare="qala.city.devices.commands.prepare",
             demo="qala.city.devices.demo.load",

@@ -54,6 +54,7 @@ class DeviceRefusal(models.TextChoices):
     PLACE_DIFFERS = "place_differs", _("coordinates lie in another district than the place")
     BAD_DIGITS = "bad_digits", _("digits are no whole number from 1 to 18")
     BAD_MULTIPLIER = "bad_multiplier", _("multiplier is not above 0 and below 1,000,000 with six decimals at most")
+    BAD_EXPECTED = "bad_expected", _("expected interval is no whole number of minutes from 1 to 44640")
     BAD_DATE = "bad_date", _("not a date like 2026-03-01 or 01.03.2026")
     FUTURE_DATE = "future_date", _("date lies in the future")
     DATES_ORDER = "dates_order", _("removed on the day of installation or before")
@@ -84,6 +85,7 @@ class Device(models.Model):
     removed_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=10, default=REGISTERED)
     last_seen_at = models.DateTimeField(null=True)
+    expected_minutes = models.PositiveIntegerField(null=True)
     meter_point = models.CharField(max_length=64, blank=True)
     address = models.CharField(max_length=200, blank=True)
     is_demo = models.BooleanField(default=False)
@@ -101,6 +103,10 @@ class Device(models.Model):
             ),
             models.CheckConstraint(condition=Q(multiplier__gt=0), name="device_multiplier_positive"),
             models.CheckConstraint(
+                condition=Q(expected_minutes__isnull=True) | Q(expected_minutes__gte=1, expected_minutes__lte=44640),
+                name="device_expected_minutes",
+            ),
+            models.CheckConstraint(
                 condition=Q(lon__isnull=True, lat__isnull=True)
                 | Q(lon__gte=-180, lon__lte=180, lat__gte=-90, lat__lte=90),
                 name="device_on_earth",
@@ -112,6 +118,9 @@ class Device(models.Model):
             models.Index(fields=["district", "serial"], name="device_by_district"),
             models.Index(fields=["state", "serial"], name="device_by_state"),
             models.Index(fields=["last_seen_at"], name="device_by_last_seen"),
+            models.Index(
+                fields=["expected_minutes"], condition=Q(expected_minutes__isnull=False), name="device_by_expected"
+            ),
             models.Index(fields=["meter_point"], condition=~Q(meter_point=""), name="device_by_meter_point"),
         ]
 

@@ -296,6 +296,7 @@ def _take(
                 serial=serial, model=model, owner_id=old.owner_id, place_id=old.place_id, district_id=old.district_id,
                 lon=old.lon, lat=old.lat, digits=digits, multiplier=multiplier or old.multiplier, installed_at=at,
                 meter_point=old.meter_point, address=old.address,
+                expected_minutes=old.expected_minutes if model == old.model else None,
             )
         )  # fmt: skip
         insert_devices([new])

@@ -38,7 +38,7 @@ from .spots import Spot, find_spots
 SERIALS_AT_ONCE = 10_000
 NEWS_AT_ONCE = 5000  # ids in one event
 SHOWN = 1000  # refused rows that a summary holds
-FIELDS = ("digits", "multiplier", "installed_at", "removed_at", "state", "owner_id", "place_id", "district_id", "lon", "lat",
+FIELDS = ("digits", "multiplier", "expected_minutes", "installed_at", "removed_at", "state", "owner_id", "place_id", "district_id", "lon", "lat",
           "h3_cell", "meter_point", "address")  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def _plan(rows: Sequence[DeviceRow | RefusedRow], scope: Scope, who: Who, now: d
                 NewDevice(
                     serial=row.serial, model=row.model, owner_id=owner, place_id=spot.place_id,
                     district_id=spot.district_id, lon=spot.lon, lat=spot.lat, digits=row.digits,
-                    multiplier=row.multiplier or Decimal(1), installed_at=instant(row.installed_on),
+                    multiplier=row.multiplier or Decimal(1), expected_minutes=row.expected_minutes, installed_at=instant(row.installed_on),
                     removed_at=instant(row.removed_on), meter_point=row.meter_point, address=row.address,
                 )
             )  # fmt: skip
@@ -285,7 +285,8 @@ def _wanted(
     if start is not None and end is not None and end <= start:
         return DeviceRefusal.DATES_ORDER
     found: dict[str, Any] = {
-        "digits": row.digits, "multiplier": row.multiplier, "installed_at": _same_day(device.installed_at, installed),
+        "digits": row.digits, "multiplier": row.multiplier, "expected_minutes": row.expected_minutes,
+        "installed_at": _same_day(device.installed_at, installed),
         "removed_at": _same_day(device.removed_at, removed), "owner_id": owner, "place_id": spot.place_id,
         "district_id": spot.district_id, "lon": spot.lon, "lat": spot.lat, "meter_point": row.meter_point or None,
         "address": row.address or None,

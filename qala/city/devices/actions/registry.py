@@ -36,6 +36,7 @@ class NewDevice:
     multiplier: Decimal = Decimal(1)
     installed_at: datetime | None = None
     removed_at: datetime | None = None
+    expected_minutes: int | None = None
     meter_point: str = ""
     address: str = ""
     is_demo: bool = False
@@ -87,7 +88,7 @@ def device_row(new: NewDevice) -> Device:
         lon=new.lon, lat=new.lat, h3_cell="" if new.lon is None or new.lat is None else cell_of(new.lon, new.lat),
         digits=new.digits or drivers.driver(new.model).digits, multiplier=new.multiplier, installed_at=new.installed_at,
         removed_at=new.removed_at, state=Device.REGISTERED if new.removed_at is None else Device.RETIRED,
-        meter_point=new.meter_point, address=new.address, is_demo=new.is_demo,
+        expected_minutes=new.expected_minutes, meter_point=new.meter_point, address=new.address, is_demo=new.is_demo,
     )  # fmt: skip
 
 

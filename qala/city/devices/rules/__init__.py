@@ -4,6 +4,7 @@ from .order import reading_order, repeated
 from .period import Period, period_of
 from .profile import QUALITIES, Columns, Profile, parse_profile
 from .serials import SERIAL, is_serial
+from .silence import allowance
 from .walltime import Segment, segments
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Profile",
     "RefusedRow",
     "Segment",
+    "allowance",
     "exact_number",
     "header_faults",
     "header_name",

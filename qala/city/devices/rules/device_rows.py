@@ -21,6 +21,7 @@ DEVICE_COLUMNS: Mapping[str, str] = {
     "lat": "Latitude in degrees (WGS 84).",
     "digits": "How many digits its register has, 1 to 18.",
     "multiplier": "What its register is multiplied by, such as the ratio of current transformers; six decimals at most.",
+    "expected_minutes": "How often it reports, in minutes, 1 to 44640; empty: as its model says.",
     "installed_on": "Day of its installation, `2026-03-01` or `01.03.2026`.",
     "removed_on": "Day of its removal; the device is then retired.",
     "meter_point": "Code of the meter point that it stands at, 64 characters at most.",
@@ -28,6 +29,7 @@ DEVICE_COLUMNS: Mapping[str, str] = {
 }
 NEEDED = ("serial", "model")
 LONGEST = {"meter_point": 64, "address": 200}
+MOST_EXPECTED = 44640  # minutes, 31 days
 MOST_DIGITS, MOST_MULTIPLIER, DECIMALS = 18, Decimal(1_000_000), 6
 
 
@@ -51,6 +53,7 @@ class DeviceRow:
     lat: float | None = None
     digits: int | None = None
     multiplier: Decimal | None = None
+    expected_minutes: int | None = None
     installed_on: date | None = None
     removed_on: date | None = None
     meter_point: str = ""
@@ -106,8 +109,9 @@ def read_row(line: int, content: str, cells: Mapping[str, str], *, today: date) 
         if installed and removed and removed <= installed:
             raise _WrongError("dates_order")
         return DeviceRow(
-            line, content, serial, made.model, made.owner, made.place, lon, lat, _digits(cells.get("digits", "")),
-            _multiplier(cells.get("multiplier", "")), installed, removed, cells.get("meter_point", ""),
+            line, content, serial, made.model, made.owner, made.place, lon, lat, _whole(cells.get("digits", ""), MOST_DIGITS, "bad_digits"),
+            _multiplier(cells.get("multiplier", "")),
+            _whole(cells.get("expected_minutes", ""), MOST_EXPECTED, "bad_expected"), installed, removed, cells.get("meter_point", ""),
             cells.get("address", ""),
         )  # fmt: skip
     except _WrongError as wrong:
@@ -132,11 +136,11 @@ def _coordinates(lon: str, lat: str) -> tuple[float | None, float | None]:
     return x, y
 
 
-def _digits(cell: str) -> int | None:
+def _whole(cell: str, most: int, reason: str) -> int | None:
     if not cell:
         return None
-    if not re.fullmatch(r"[0-9]{1,2}", cell) or not 1 <= int(cell) <= MOST_DIGITS:
-        raise _WrongError("bad_digits")
+    if not re.fullmatch(r"[0-9]{1,5}", cell) or not 1 <= int(cell) <= most:
+        raise _WrongError(reason)
     return int(cell)
 
 

@@ -27,7 +27,6 @@ from .readings import (
     touched_series,
 )
 from .registry import (
-    SILENT_AFTER,
     DeviceFilter,
     count_by_state,
     get_device,
@@ -44,10 +43,10 @@ from .registry import (
     visible_loads,
     visible_to,
 )
+from .silence import expected_minutes, is_silent, silent_after
 
 __all__ = [
     "RFC3339",
-    "SILENT_AFTER",
     "DeviceFilter",
     "Reading",
     "copy_out",
@@ -56,12 +55,14 @@ __all__ = [
     "decimal_sql",
     "devices_by_serial",
     "district_of",
+    "expected_minutes",
     "export_readings",
     "extent",
     "find_profile",
     "get_device",
     "get_device_load",
     "get_load",
+    "is_silent",
     "kept_from",
     "list_changes",
     "list_device_loads",
@@ -85,6 +86,7 @@ __all__ = [
     "resolve_series",
     "serials_of_load",
     "series_of",
+    "silent_after",
     "status",
     "touched_series",
     "visible_loads",

@@ -6,7 +6,8 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,8 +22,8 @@ from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
 from ..models import Device, Load, Series
-
-SILENT_AFTER = timedelta(hours=26)  # a day's report and a margin
+from ..rules import allowance
+from .silence import expected_minutes, silent_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class DeviceFilter:
     """What a list of devices is narrowed to; empty fields do not narrow.
 
     Args:
-        silent_at: only devices that had not reported for ``SILENT_AFTER`` at that instant.
+        silent_at: only devices that were silent at that instant, each by what is expected of it.
     """
 
     query: str = ""
@@ -97,7 +98,7 @@ def _narrowed(found: QuerySet[Device], narrowed: DeviceFilter) -> QuerySet[Devic
     if narrowed.district:
         found = found.filter(district__code=narrowed.district)
     if narrowed.silent_at is not None:
-        found = found.filter(last_seen_at__lt=narrowed.silent_at - SILENT_AFTER).exclude(state=Device.RETIRED)
+        found = found.filter(silent_at(narrowed.silent_at))
     return found
 
 
@@ -164,12 +165,17 @@ def among(words: Sequence[str]) -> RawSQL:
     return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(words))])
 
 
-def points_in(who: Who, *, limit: int = 50_000) -> list[tuple[str, str, datetime | None, float, float]]:
-    """(serial, state, last seen, lon, lat) of the devices that have coordinates."""
+def points_in(
+    who: Who, *, now: datetime, limit: int = 50_000
+) -> list[tuple[str, str, datetime | None, bool, float, float]]:
+    """(serial, state, last seen, whether it is silent, lon, lat) of the devices that have coordinates."""
     found = visible_to(who).filter(lon__isnull=False).order_by("serial")
-    rows = found.values_list("serial", "state", "last_seen_at", "lon", "lat")[:limit]
+    columns = ("serial", "model", "expected_minutes", "state", "last_seen_at", "lon", "lat")
+    after = cache(lambda model, own: allowance(expected_minutes(model, own)))
     return [
-        (serial, state, seen, lon, lat) for serial, state, seen, lon, lat in rows if lon is not None and lat is not None
+        (serial, state, seen, seen is not None and seen < now - after(model, own), lon, lat)
+        for serial, model, own, state, seen, lon, lat in found.values_list(*columns)[:limit]
+        if lon is not None and lat is not None
     ]
 
 

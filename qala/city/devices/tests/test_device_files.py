@@ -154,6 +154,15 @@ BAD = [
     ("W-1,daiad-swm,,,,,,,,,,,more", "columns"),
     ("good,daiad-swm,,,,,,,,,,", "duplicate"),
 ]
+EXPECTED = [("1440", None), ("44640", None), ("0", "bad_expected"), ("44641", "bad_expected"), ("day", "bad_expected")]
+
+
+@pytest.mark.parametrize(("cell", "reason"), EXPECTED)
+def test_an_interval_of_its_own(load: LoadFile, cell: str, reason: str | None) -> None:
+    found = load(f"serial,model,expected_minutes\nW-1,daiad-swm,{cell}\n")
+    assert why(found) == ([(2, reason)] if reason else [])
+    if reason is None:
+        assert Device.objects.get().expected_minutes == int(cell)
 
 
 @pytest.mark.parametrize(("row", "reason"), BAD)
@@ -170,7 +179,7 @@ def test_a_bad_row_is_refused_with_line_and_reason(load: LoadFile, city: None, r
 
 
 def test_every_reason_is_tried() -> None:
-    tried = {reason for _row, reason in BAD} | {"encoding", "no_owner", "model_differs", "owner_differs", "elsewhere", "unavailable"}  # fmt: skip
+    tried = {reason for _row, reason in BAD} | {"encoding", "bad_expected", "no_owner", "model_differs", "owner_differs", "elsewhere", "unavailable"}  # fmt: skip
     assert tried == set(DeviceRefusal.values)
 
 
