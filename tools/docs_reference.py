@@ -110,6 +110,11 @@ DRIVER = {
     "cannot": "What the model cannot do, for the person who wonders why something is missing.",
     "digits": "How many digits the register has.",
     "property": "Tables `[[property]]`: what it measures, see below.",
+    "payload": "Tables `[[payload]]`: payloads that a device really sent, see below.",
+}
+DRIVER_PAYLOAD = {
+    "body": "The payload as it came, JSON.",
+    "values": "Table `[payload.values]`: what it means, property by property, in the property's unit.",
 }
 DRIVER_PROPERTY = {
     "name": "Name of the property, e.g. `water_volume`.",
@@ -120,6 +125,8 @@ DRIVER_PROPERTY = {
     "of it, two hours at least.",
     "max_per_hour": "The most that can pass in an hour, in `unit`. Beyond it a register has jumped. Unset: no jump is "
     "ever seen.",
+    "path": "JSON pointer (RFC 6901) of the value in a payload. Unset: `/` and the name.",
+    "sent_unit": "Unit in which a payload gives the value; it is converted exactly. Unset: `unit`.",
 }
 ENVIRONMENT = {
     "QALA_CONFIG": "Path of the TOML file. Unset: `qala.toml` in the data folder.",
@@ -581,14 +588,15 @@ def profiles() -> Page:
 def models() -> Page:
     from pydantic_core import PydanticUndefined
 
-    from qala.drivers import Driver, Property, drivers
+    from qala.drivers import Driver, Payload, Property, drivers
 
     page = Page(
         "Device models",
         "A model of a device is a TOML file in `qala/drivers/`: what it measures, in which unit, how fine, and how much can "
         "pass at most. No code belongs to it.",
     )
-    for model, said, title in ((Driver, DRIVER, ""), (Property, DRIVER_PROPERTY, "## `[[property]]`")):
+    for model, said, title in ((Driver, DRIVER, ""), (Property, DRIVER_PROPERTY, "## `[[property]]`"),
+                               (Payload, DRIVER_PAYLOAD, "## `[[payload]]`")):  # fmt: skip
         rows: list[Sequence[object]] = []
         for name, field in model.model_fields.items():
             page.names.append(name)

@@ -142,7 +142,11 @@ def tree() -> Tree:
 
     from .commands import HOUSE
 
-    groups = {"load": _("Load data from files."), "export": _("Write data to files.")}
+    groups = {
+        "load": _("Load data from files."),
+        "export": _("Write data to files."),
+        "drivers": _("Work on device models."),
+    }
     root = Tree("qala", _("Qala: an open platform for a city that measures what it does and asks its residents."))
     root.params.append(
         click.Option(["--version"], is_flag=True, expose_value=False, help=_("Say the version and leave."))

@@ -132,7 +132,7 @@ class ReadingPage(Schema):
 @devices.get("", response=DevicePage, summary="Devices that you may see, by serial")
 def list_devices(
     request: HttpRequest, query: str = "", state: str = "", model: str = "", owner: str = "", district: str = "",
-    silent: bool = False, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    silent: Annotated[bool, Query(description="Only devices that are silent now.")] = False, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:  # fmt: skip
     now = SYSTEM_CLOCK.now()
     narrowed = store.DeviceFilter(

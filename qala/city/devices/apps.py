@@ -68,6 +68,7 @@ class DevicesConfig(MatterConfig):
             commands=(
                 Command("load devices", "qala.city.devices.commands.load_devices"),
                 Command("load readings", "qala.city.devices.commands.load_readings"),
+                Command("drivers check", "qala.city.devices.commands.check_driver"),
                 Command("export readings", "qala.city.devices.commands.export_readings"),
             ),
             jobs=(

@@ -8,9 +8,12 @@ from pathlib import Path
 import click
 from django.utils.translation import gettext as _
 
+from qala import drivers
+from qala.drivers.checking import check
 from qala.kernel import console, outbox
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.errors import BadInput
 from qala.kernel.instants import Instant
 from qala.kernel.paging import span_of
 
@@ -119,6 +122,26 @@ def export_readings(
             span=span_of(start, end), serial=serial, property=property, as_of=as_of,
         )  # fmt: skip
     console.result({"rows": _("rows"), "file": _("file")}, rows=rows, file=file)
+
+
+@click.command(
+    "check", help=_("Check a file of a device model: its fields, its units, and what its recorded payloads give.")
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def check_driver(file: Path) -> None:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadInput(_("{file} is not in UTF-8, line {line}.").format(file=file.name, line=line)) from None
+    driver = check(text, file.name)
+    shipped = drivers.drivers().get(driver.key)
+    if shipped is not None and shipped != driver:
+        console.warn(_("Another model with the key {key} ships already.").format(key=driver.key))
+    console.result(
+        {"key": _("key"), "properties": _("properties"), "payloads": _("payloads")},
+        key=driver.key, properties=[one.name for one in driver.property], payloads=len(driver.payload),
+    )  # fmt: skip
 
 
 def prepare() -> None:

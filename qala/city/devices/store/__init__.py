@@ -28,6 +28,7 @@ from .readings import (
 )
 from .registry import (
     DeviceFilter,
+    count_by_model,
     count_by_state,
     get_device,
     get_load,
@@ -50,6 +51,7 @@ __all__ = [
     "DeviceFilter",
     "Reading",
     "copy_out",
+    "count_by_model",
     "count_by_state",
     "current_sql",
     "decimal_sql",

@@ -188,6 +188,13 @@ def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:
     return counts
 
 
+def count_by_model(*, who: Who) -> dict[str, int]:
+    """How many devices of each model the asker may see, retired ones left out."""
+    who.require("devices.view")
+    rows = visible_to(who).exclude(state=Device.RETIRED).order_by().values("model").annotate(n=Count("id"))
+    return {row["model"]: row["n"] for row in rows}
+
+
 def visible_loads(who: Who) -> QuerySet[Load]:
     """The loads that the asker may see: all, those of their organisations, or their own."""
     scope = who.scope("devices.load")
