@@ -18,7 +18,7 @@ from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, spa
 from . import actions, store
 from .models import DeviceChange
 
-Why = Annotated[str, Field(max_length=500)]
+Why = Annotated[str, Field(max_length=500, pattern="^[^\\x00]*$")]
 devices = Router(tags=["devices"])
 readings = Router(tags=["readings"])
 
@@ -73,7 +73,7 @@ class MoveIn(Schema):
     """Where a device stands from `at` on: a place's code, or longitude and latitude."""
 
     at: datetime
-    place: str = ""
+    place: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{0,80}$")] = ""
     lon: float | None = None
     lat: float | None = None
     why: Why = ""

@@ -22,7 +22,7 @@ from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
 from ..models import Device, Load, Series
-from ..rules import allowance
+from ..rules import allowance, is_serial
 from .silence import expected_minutes, silent_at
 
 
@@ -109,7 +109,8 @@ def get_device(serial: str, *, who: Who) -> Device:
         NotFound: there is none, or none that the asker may know of.
     """
     who.require("devices.view")
-    found = visible_to(who).select_related("owner", "place", "district").filter(serial=serial).first()
+    rows = visible_to(who).select_related("owner", "place", "district").filter(serial=serial)
+    found = rows.first() if is_serial(serial) else None
     if found is None:
         raise NotFound(f"There is no device {serial[:64]}.", fix="Look it up in the list of devices.")
     return found

@@ -307,6 +307,29 @@ def test_the_api_moves_exchanges_and_retires(utilities: dict[str, Organisation])
     assert post("mine-1/move", at="yesterday").status_code == 422
 
 
+def test_what_a_file_changes_is_computed_anew(load: conftest.Load, city: dict[str, Place], tmp_path: Any) -> None:
+    factories.device("W-1", "daiad-swm")
+    load("".join(f"W-1,{(START + timedelta(hours=hour)).isoformat()},{10 * hour}\n" for hour in range(25)))
+    settle()
+    assert (day_values(city["almaty"]), day_values(city["west"])) == ({5: 0.24}, {})
+    path = tmp_path / "d.csv"
+    path.write_text("serial,model,place,multiplier\nW-1,daiad-swm,west,10\n")
+    load_devices(path=path, name="d.csv", who=US, now=NOW)
+    settle()
+    assert day_values(city["almaty"]) == day_values(city["west"]) == {5: 2.4}
+
+
+@pytest.mark.parametrize("path", ["%00", "a%20b", "W-1%0A"])
+def test_what_is_no_serial_is_not_found(roles: None, lake: Lake, path: str) -> None:
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(factories.person("manager"))
+    for address in (f"/console/devices/{path}/swap/", f"/api/v1/devices/{path}/changes"):
+        assert client.get(address).status_code == 404
+    given = json.dumps({"at": "2026-05-10T10:00:00+05:00", "place": "\0", "why": "\0"})
+    answer = client.post("/api/v1/devices/W-1/move", given, content_type="application/json")
+    assert answer.status_code == 422
+
+
 def test_a_file_retires_and_tells_the_history(city: dict[str, Place], tmp_path: Any) -> None:
     factories.device("W-1", "daiad-swm")
     path = tmp_path / "d.csv"
