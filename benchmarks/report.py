@@ -24,6 +24,7 @@ RUNS = {
     "daiad": ("daiad", ()),
     "pages": ("pages", ()),
     "locate": ("locate", ()),
+    "devices": ("devices", ()),
     "web": ("web", ()),
 }
 PAGE = ROOT / "docs" / "performance.md"
@@ -39,6 +40,7 @@ WORDS = {
     "daiad": "A real file: DAIAD trial A",
     "pages": "Pages of a running city",
     "locate": "Points to places",
+    "devices": "A file of devices",
     "web": "Pages beside event streams",
 }
 

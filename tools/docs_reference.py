@@ -110,15 +110,23 @@ DRIVER = {
     "cannot": "What the model cannot do, for the person who wonders why something is missing.",
     "digits": "How many digits the register has.",
     "property": "Tables `[[property]]`: what it measures, see below.",
+    "payload": "Tables `[[payload]]`: payloads that a device really sent, see below.",
+}
+DRIVER_PAYLOAD = {
+    "body": "The payload as it came, JSON.",
+    "values": "Table `[payload.values]`: what it means, property by property, in the property's unit.",
 }
 DRIVER_PROPERTY = {
     "name": "Name of the property, e.g. `water_volume`.",
     "kind": "`register` (counts up), `interval` (use since the last) or `instant`.",
     "unit": "Inside unit of the values.",
     "exponent": "Values are whole numbers of `10^exponent` of that unit: -3 with `m3` is litres.",
-    "expected_interval_minutes": "How often a working device reports.",
+    "expected_interval_minutes": "How often a working device reports. It counts as silent after that and a margin: a twelfth "
+    "of it, two hours at least.",
     "max_per_hour": "The most that can pass in an hour, in `unit`. Beyond it a register has jumped. Unset: no jump is "
     "ever seen.",
+    "path": "JSON pointer (RFC 6901) of the value in a payload. Unset: `/` and the name.",
+    "sent_unit": "Unit in which a payload gives the value; it is converted exactly. Unset: `unit`.",
 }
 ENVIRONMENT = {
     "QALA_CONFIG": "Path of the TOML file. Unset: `qala.toml` in the data folder.",
@@ -513,7 +521,7 @@ def upgraded(statements: Iterable[str]) -> list[str]:
 
 
 def refusals() -> Page:
-    from qala.city.devices.models import RefusalReason
+    from qala.city.devices.models import DeviceRefusal, RefusalReason
 
     page = Page(
         "Reasons of refusal",
@@ -524,7 +532,12 @@ def refusals() -> Page:
     for one in RefusalReason:
         page.names.append(one.value)
         rows.append((code(one.value), words(one.value, one.label)))
-    page.add(table(("Reason", "What it means"), rows))
+    page.add("## Files of readings", table(("Reason", "What it means"), rows))
+    rows = []
+    for other in DeviceRefusal:
+        page.names.append(other.value)
+        rows.append((code(other.value), words(other.value, other.label)))
+    page.add("## Files of devices", table(("Reason", "What it means"), rows))
     return page
 
 
@@ -579,14 +592,15 @@ def profiles() -> Page:
 def models() -> Page:
     from pydantic_core import PydanticUndefined
 
-    from qala.drivers import Driver, Property, drivers
+    from qala.drivers import Driver, Payload, Property, drivers
 
     page = Page(
         "Device models",
         "A model of a device is a TOML file in `qala/drivers/`: what it measures, in which unit, how fine, and how much can "
         "pass at most. No code belongs to it.",
     )
-    for model, said, title in ((Driver, DRIVER, ""), (Property, DRIVER_PROPERTY, "## `[[property]]`")):
+    for model, said, title in ((Driver, DRIVER, ""), (Property, DRIVER_PROPERTY, "## `[[property]]`"),
+                               (Payload, DRIVER_PAYLOAD, "## `[[payload]]`")):  # fmt: skip
         rows: list[Sequence[object]] = []
         for name, field in model.model_fields.items():
             page.names.append(name)

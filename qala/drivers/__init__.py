@@ -24,6 +24,8 @@ class Property(BaseModel):
         exponent: values are whole numbers of ``10**exponent`` of that unit.
         expected_interval_minutes: how often a working device reports.
         max_per_hour: the most that can pass in an hour, in ``unit``; beyond it a register has jumped.
+        path: JSON pointer (RFC 6901) of the value in a payload; ``/`` and the name by default.
+        sent_unit: unit in which a payload gives it; ``unit`` by default.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +36,22 @@ class Property(BaseModel):
     exponent: Annotated[int, Field(ge=-9, le=9)]
     expected_interval_minutes: Annotated[int, Field(ge=1, le=44640)] = 60
     max_per_hour: Annotated[Decimal, Field(gt=0)] | None = None
+    path: Annotated[str, Field(pattern=r"^(/[^/]*)*$")] = ""
+    sent_unit: str = ""
+
+
+class Payload(BaseModel):
+    """A payload that a device of the model really sent.
+
+    Args:
+        body: JSON as it came.
+        values: what it means: property → value in the property's unit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    body: str
+    values: dict[str, Decimal]
 
 
 class Driver(BaseModel):
@@ -42,14 +60,15 @@ class Driver(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-    maker: str
+    maker: Annotated[str, Field(min_length=1)]
     commodity: Literal["water", "electricity", "heat", "gas", "none"] = "none"
-    title_kk: str
-    title_ru: str
-    title_en: str
-    cannot: str
+    title_kk: Annotated[str, Field(min_length=1)]
+    title_ru: Annotated[str, Field(min_length=1)]
+    title_en: Annotated[str, Field(min_length=1)]
+    cannot: Annotated[str, Field(min_length=1)]
     digits: Annotated[int, Field(ge=1, le=18)] | None = None
     property: tuple[Property, ...]
+    payload: tuple[Payload, ...] = ()
 
     @field_validator("property")
     @classmethod
@@ -78,12 +97,40 @@ def parse(text: str, where: str) -> Driver:
         BadInput: it is not TOML or not a driver; every wrong line is named.
     """
     try:
-        return Driver.model_validate(tomllib.loads(text))
+        return Driver.model_validate(tomllib.loads(text, parse_float=Decimal))
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{where} is not TOML: {error}") from None
     except ValidationError as error:
-        rows = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
+        rows = [
+            f"line {line_of(text, e['loc'])}: {'.'.join(map(str, e['loc']))}: {e['msg']}"
+            for e in error.errors(include_url=False)
+        ]
         raise BadInput(f"{where} is not a driver.", rows=rows) from None
+
+
+def line_of(text: str, where: tuple[int | str, ...]) -> int:
+    """The line, from 1, of a key such as ``("property", 0, "unit")``; of its table where the key is missing."""
+    lines = text.splitlines()
+    start, stop = 0, next((at for at, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    names = [one for one in where if isinstance(one, str)]
+    if len(where) > 1 and isinstance(where[1], int):
+        heads = [at for at, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{re.escape(str(where[0]))}\s*\]\]", line)]
+        if where[1] < len(heads):
+            start = heads[where[1]]
+            later = (at for at in range(start + 1, len(lines)) if re.match(r"\s*\[\[", lines[at]))
+            stop = next(later, len(lines))
+            names = names[1:]
+    elif where and (at := _head(lines, str(where[0]))) is not None:
+        return at + 1
+    found = start
+    for name in names:
+        key = re.compile(rf"\s*(?:\[.*\b{re.escape(name)}\s*\]|[\"']?{re.escape(name)}[\"']?\s*=)")
+        found = next((at for at in range(found, stop) if key.match(lines[at])), found)
+    return found + 1
+
+
+def _head(lines: list[str], name: str) -> int | None:
+    return next((at for at, line in enumerate(lines) if re.match(rf"\s*\[\[\s*{re.escape(name)}\s*\]\]", line)), None)
 
 
 @cache

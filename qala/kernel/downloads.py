@@ -1,4 +1,4 @@
-"""Files made for one answer."""
+"""Files made for one answer, and files that came with one request."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse
+from django.utils.translation import gettext as _
+
+from .errors import TooMuch
+
+MOST_UPLOAD_BYTES = 64 << 20
 
 
 @contextmanager
@@ -22,3 +29,22 @@ def export_file() -> Iterator[Path]:
 def file_answer(path: Path, name: str) -> FileResponse:
     """A file as an answer to be saved under a name."""
     return FileResponse(path.open("rb"), as_attachment=True, filename=name)
+
+
+@contextmanager
+def uploaded_file(upload: UploadedFile[Any]) -> Iterator[Path]:
+    """What came with a request as a file at a path, for the time of the block.
+
+    Raises:
+        TooMuch: it is larger than pages take.
+    """
+    if (upload.size or 0) > MOST_UPLOAD_BYTES:
+        raise TooMuch(
+            _("The file is larger than {most} MiB.").format(most=MOST_UPLOAD_BYTES >> 20),
+            fix=_("Pack it, or load it on the server's command line."),
+        )
+    with export_file() as path:
+        with path.open("wb") as file:
+            for chunk in upload.chunks():
+                file.write(chunk)
+        yield path

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Field, File, Form, Query, Router, Schema
+from ninja.files import UploadedFile
 
+from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.downloads import uploaded_file
 from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, span_of
 
-from . import store
+from . import actions, store
+from .models import DeviceChange
 
+Why = Annotated[str, Field(max_length=500, pattern="^[^\\x00]*$")]
 devices = Router(tags=["devices"])
 readings = Router(tags=["readings"])
 
@@ -30,12 +36,80 @@ class DeviceOut(Schema):
     installed_at: datetime | None
     removed_at: datetime | None
     last_seen_at: datetime | None
+    expected_minutes: int = Field(description="How often it should report.")
+    silent: bool
+    meter_point: str
+    address: str
 
 
 class DevicePage(Schema):
     items: list[DeviceOut]
     count: int
     next_cursor: str | None
+
+
+class RefusedDeviceOut(Schema):
+    line: int
+    serial: str
+    reason: str
+    content: str
+
+
+class DeviceLoadOut(Schema):
+    """What became of a file of devices; `outcome` is `kept`, `tried` or `refused` (nothing was kept)."""
+
+    outcome: str
+    read: int
+    new: int
+    changed: int
+    unchanged: int
+    refused: int
+    refused_by_reason: dict[str, int]
+    rows: list[RefusedDeviceOut]
+    load_id: UUID
+
+
+class MoveIn(Schema):
+    """Where a device stands from `at` on: a place's code, or longitude and latitude."""
+
+    at: datetime
+    place: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{0,80}$")] = ""
+    lon: float | None = None
+    lat: float | None = None
+    why: Why = ""
+
+
+class RetireIn(Schema):
+    """`final`: registers at that instant, by property, in the unit of the series."""
+
+    at: datetime
+    final: dict[str, Decimal] = {}
+    why: Why = ""
+
+
+class SwapIn(Schema):
+    """`final`, `first`: registers of the old and the new device at that instant, by property."""
+
+    at: datetime
+    new_serial: str
+    final: dict[str, Decimal]
+    first: dict[str, Decimal]
+    model: str = ""
+    digits: Annotated[int, Field(ge=1, le=18)] | None = None
+    multiplier: Annotated[Decimal, Field(gt=0, max_digits=12, decimal_places=6)] | None = None
+    why: Why = ""
+
+
+class ChangeOut(Schema):
+    """What happened to a device; `kind` is `moved`, `retired`, `swapped_out` or `swapped_in`."""
+
+    kind: str
+    at: datetime
+    before: dict[str, Any]
+    after: dict[str, Any]
+    who_name: str
+    recorded_at: datetime
+    why: str
 
 
 class ReadingOut(Schema):
@@ -58,9 +132,12 @@ class ReadingPage(Schema):
 @devices.get("", response=DevicePage, summary="Devices that you may see, by serial")
 def list_devices(
     request: HttpRequest, query: str = "", state: str = "", model: str = "", owner: str = "", district: str = "",
-    cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    silent: Annotated[bool, Query(description="Only devices that are silent now.")] = False, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:  # fmt: skip
-    narrowed = store.DeviceFilter(query=query, state=state, model=model, owner=owner, district=district)
+    now = SYSTEM_CLOCK.now()
+    narrowed = store.DeviceFilter(
+        query=query, state=state, model=model, owner=owner, district=district, silent_at=now if silent else None
+    )
     after = decode_cursor(cursor, str) if cursor else ()
     rows, count, following = store.list_devices(narrowed, who=request.who, after=after, limit=limit)  # type: ignore[attr-defined]
     items = [
@@ -69,10 +146,48 @@ def list_devices(
             "district": row.district.code if row.district else None, "lon": row.lon, "lat": row.lat,
             "digits": row.digits, "multiplier": row.multiplier, "installed_at": row.installed_at,
             "removed_at": row.removed_at, "last_seen_at": row.last_seen_at,
+            "expected_minutes": store.expected_minutes(row.model, row.expected_minutes),
+            "silent": store.is_silent(row, now=now), "meter_point": row.meter_point, "address": row.address,
         }
         for row in rows
     ]  # fmt: skip
     return {"items": items, "count": count, "next_cursor": encode_cursor(*following) if following else None}
+
+
+@devices.post("/load", response=DeviceLoadOut, summary="Load a file of devices, CSV or XLSX")
+def load_devices(
+    request: HttpRequest, file: Annotated[UploadedFile, File()], dry_run: Annotated[bool, Form()] = False,
+    keep_good: Annotated[bool, Form()] = False,
+) -> actions.DeviceSummary:  # fmt: skip
+    """All rows are kept, or none where one is bad; `rows` holds the first thousand bad ones. The columns are told of in
+    the documentation, *Load devices from a file*."""
+    with uploaded_file(file) as path:
+        return actions.load_devices(
+            path=path, name=file.name or "", who=request.who, now=SYSTEM_CLOCK.now(), dry_run=dry_run,  # type: ignore[attr-defined]
+            keep_good=keep_good,
+        )  # fmt: skip
+
+
+@devices.get("/{serial}/changes", response=list[ChangeOut], summary="What happened to a device, latest first")
+def list_changes(request: HttpRequest, serial: str) -> list[DeviceChange]:
+    return store.list_changes(store.get_device(serial, who=request.who))  # type: ignore[attr-defined]
+
+
+@devices.post("/{serial}/move", response=ChangeOut, summary="A device stands elsewhere from an instant on")
+def move_device(request: HttpRequest, serial: str, given: MoveIn) -> DeviceChange:
+    return actions.move_device(serial=serial, who=request.who, now=SYSTEM_CLOCK.now(), **given.dict())  # type: ignore[attr-defined]
+
+
+@devices.post("/{serial}/retire", response=ChangeOut, summary="A device measures no more from an instant on")
+def retire_device(request: HttpRequest, serial: str, given: RetireIn) -> DeviceChange:
+    return actions.retire_device(serial=serial, who=request.who, now=SYSTEM_CLOCK.now(), **given.dict())  # type: ignore[attr-defined]
+
+
+@devices.post("/{serial}/swap", response=list[ChangeOut], summary="Another device hangs in the place of this one")
+def swap_device(request: HttpRequest, serial: str, given: SwapIn) -> list[DeviceChange]:
+    """Answers with what happened to the new device."""
+    new = actions.swap_device(serial=serial, who=request.who, now=SYSTEM_CLOCK.now(), **given.dict())  # type: ignore[attr-defined]
+    return store.list_changes(new)
 
 
 @readings.get("", response=ReadingPage, summary="Current readings, or those known at an instant")

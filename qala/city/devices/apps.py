@@ -4,9 +4,19 @@ from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Card, Command, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
+from qala.kernel.measures import Measure
+from qala.kernel.plug import Card, Command, Heard, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
 
 STAFF = ("analyst", "manager", "engineer", "operator")
+
+IN_USE = _(
+    "Devices of a district, or of the whole city, that were in use at the end of a day of the city: installed by then, or "
+    "where nobody entered that have ever reported, and not removed. By owner and model."
+)
+REPORTING = _(
+    "Share of the devices in use at the end of a day of the city whose last reading was then not older than a day, or than "
+    "what is expected of the device where that is longer. By owner and model."
+)
 
 
 class DevicesConfig(MatterConfig):
@@ -36,27 +46,41 @@ class DevicesConfig(MatterConfig):
             permissions=(
                 Permission("devices.view", _("See devices and their readings")),
                 Permission("devices.load", _("Load files of readings and see what was refused")),
-                Permission("devices.manage", _("Register devices")),
+                Permission("devices.fit", _("Move, exchange and retire devices")),
+                Permission("devices.manage", _("Register devices and change them")),
             ),
             grants={
                 **dict.fromkeys(STAFF, ("devices.view",)),
                 "mayor": ("devices.view",),
-                "engineer": ("devices.view", "devices.load"),
-                "manager": ("devices.view", "devices.load", "devices.manage"),
+                "crew": ("devices.view", "devices.fit"),
+                "engineer": ("devices.view", "devices.load", "devices.fit"),
+                "manager": ("devices.view", "devices.load", "devices.fit", "devices.manage"),
             },
             lake_tables=(READINGS, REFUSALS),
             told=(
                 Told("devices.registered", "count; devices: ids of the first hundred"),
+                Told("devices.changed", "count; devices: their ids, some thousands in one event; fields: names of those that changed; since: RFC 3339, or null: since ever"),
                 Told("devices.readings_kept", "source; first, last, at (when they were kept): RFC 3339; counts read, new, new_versions, already_there, refused"),
+                Told("devices.registers_read", "source; at: RFC 3339; registers: pairs of series and value in its last digit"),
             ),
+            heard=(Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),),
             streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
             commands=(
+                Command("load devices", "qala.city.devices.commands.load_devices"),
                 Command("load readings", "qala.city.devices.commands.load_readings"),
+                Command("drivers check", "qala.city.devices.commands.check_driver"),
                 Command("export readings", "qala.city.devices.commands.export_readings"),
             ),
             jobs=(
                 Job("devices.fail_interrupted_loads", "qala.city.devices.jobs.fail_interrupted_loads",
                     every=timedelta(minutes=1), title=_("Notice loads that were interrupted")),
+                Job("devices.measure", "qala.city.devices.jobs.measure_devices", every=timedelta(days=1),
+                    title=_("Count devices in use and those that report")),
+            ),
+            measures=(
+                Measure("devices.active_count", _("Devices in use"), "1", "place", ("day",), IN_USE, ("owner", "model")),
+                Measure("devices.reporting_percent", _("Devices that report"), "%", "place", ("day",), REPORTING,
+                        ("owner", "model"), additive=False),
             ),
             prepare="qala.city.devices.commands.prepare",
             demo="qala.city.devices.demo.load",

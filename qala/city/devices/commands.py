@@ -8,14 +8,17 @@ from pathlib import Path
 import click
 from django.utils.translation import gettext as _
 
+from qala import drivers
+from qala.drivers.checking import check
 from qala.kernel import console, outbox
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.errors import BadInput
 from qala.kernel.instants import Instant
 from qala.kernel.paging import span_of
 
 from . import actions, store
-from .models import RefusalReason
+from .models import DeviceLoad, DeviceRefusal, RefusalReason
 
 SUMMARY = {
     "read": _("rows read"),
@@ -67,6 +70,40 @@ def load_readings(file: Path, profile: str, dry_run: bool) -> None:
     )  # fmt: skip
 
 
+@click.command(
+    "devices",
+    help=_(
+        "Load a file of devices (CSV, also in gzip or zip, or XLSX): all rows, or none where one is bad; again adds nothing."
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help=_("Read, check and count everything; register and change nothing."))
+@click.option("--keep-good", is_flag=True, help=_("Keep the good rows although others are bad."))
+def load_devices(file: Path, dry_run: bool, keep_good: bool) -> None:
+    with console.progress(_("Loading {file}").format(file=file.name)):
+        summary = actions.load_devices(
+            path=file, name=file.name, who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(), dry_run=dry_run,
+            keep_good=keep_good,
+        )  # fmt: skip
+    if summary.changed and summary.outcome == DeviceLoad.KEPT:
+        with console.progress(_("Computing what follows from it")):
+            outbox.deliver_due()
+    labels = {
+        reason: _("rows refused: {reason}").format(reason=DeviceRefusal(reason).label)
+        for reason in summary.refused_by_reason
+    }
+    console.result(
+        {"read": _("rows read"), "new": _("new"), "changed": _("changed"), "unchanged": _("unchanged"),
+         "refused": _("rows refused"), "refused_file": _("refused rows are in"), "load": _("load"),
+         "outcome": _("outcome"), **labels},
+        read=summary.read, new=summary.new, changed=summary.changed, unchanged=summary.unchanged,
+        refused=summary.refused, **summary.refused_by_reason, refused_file=summary.refused_file, load=summary.load_id,
+        outcome=summary.outcome,
+    )  # fmt: skip
+    if summary.refused and not keep_good:
+        raise actions.refusal(summary, name=file.name)
+
+
 @click.command("readings", help=_("Write readings to a file: the current ones, or those known at an instant."))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--format", "form", type=click.Choice(["csv", "parquet"]), required=True, help=_("Form of the file."))
@@ -85,6 +122,26 @@ def export_readings(
             span=span_of(start, end), serial=serial, property=property, as_of=as_of,
         )  # fmt: skip
     console.result({"rows": _("rows"), "file": _("file")}, rows=rows, file=file)
+
+
+@click.command(
+    "check", help=_("Check a file of a device model: its fields, its units, and what its recorded payloads give.")
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def check_driver(file: Path) -> None:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadInput(_("{file} is not in UTF-8, line {line}.").format(file=file.name, line=line)) from None
+    driver = check(text, file.name)
+    shipped = drivers.drivers().get(driver.key)
+    if shipped is not None and shipped != driver:
+        console.warn(_("Another model with the key {key} ships already.").format(key=driver.key))
+    console.result(
+        {"key": _("key"), "properties": _("properties"), "payloads": _("payloads")},
+        key=driver.key, properties=[one.name for one in driver.property], payloads=len(driver.payload),
+    )  # fmt: skip
 
 
 def prepare() -> None:

@@ -10,3 +10,8 @@ from . import actions
 def fail_interrupted_loads(now: datetime) -> None:
     """No load of a dead process is shown as running."""
     actions.fail_interrupted_loads(now=now)
+
+
+def measure_devices(now: datetime) -> None:
+    """How many devices are in use, and how many of them report."""
+    actions.measure_devices(now=now)

@@ -35,6 +35,36 @@ class RefusalReason(models.TextChoices):
     BAD_QUALITY = "bad_quality", _("quality is not one of A, S, E, F, N")
 
 
+class DeviceRefusal(models.TextChoices):
+    """Why a row of a file of devices was not taken."""
+
+    COLUMNS = "columns", _("other number of columns than the header")
+    ENCODING = "encoding", _("not in UTF-8")
+    NO_SERIAL = "no_serial", _("no serial")
+    BAD_SERIAL = "bad_serial", _("serial has other signs than letters, digits, _ and -, or more than 64")
+    DUPLICATE = "duplicate", _("the serial stands in the file already")
+    NO_MODEL = "no_model", _("no model")
+    UNKNOWN_MODEL = "unknown_model", _("there is no such model")
+    NO_OWNER = "no_owner", _("no owner, and you may not manage devices without one")
+    UNKNOWN_OWNER = "unknown_owner", _("there is no such organisation, or you may not manage its devices")
+    UNKNOWN_PLACE = "unknown_place", _("there is no such place")
+    BAD_COORDINATES = "bad_coordinates", _("coordinates are no two numbers in degrees")
+    SWAPPED = "swapped", _("longitude and latitude look swapped")
+    OUTSIDE_CITY = "outside_city", _("coordinates lie outside the city")
+    PLACE_DIFFERS = "place_differs", _("coordinates lie in another district than the place")
+    BAD_DIGITS = "bad_digits", _("digits are no whole number from 1 to 18")
+    BAD_MULTIPLIER = "bad_multiplier", _("multiplier is not above 0 and below 1,000,000 with six decimals at most")
+    BAD_EXPECTED = "bad_expected", _("expected interval is no whole number of minutes from 1 to 44640")
+    BAD_DATE = "bad_date", _("not a date like 2026-03-01 or 01.03.2026")
+    FUTURE_DATE = "future_date", _("date lies in the future")
+    DATES_ORDER = "dates_order", _("removed on the day of installation or before")
+    TOO_LONG = "too_long", _("meter point longer than 64 characters or address longer than 200")
+    MODEL_DIFFERS = "model_differs", _("the device is of another model")
+    OWNER_DIFFERS = "owner_differs", _("the device has another owner")
+    ELSEWHERE = "elsewhere", _("the device stands in another district: move it on its page")
+    UNAVAILABLE = "unavailable", _("this serial can't be registered or changed by you")
+
+
 class Device(models.Model):
     """One thing that measures. Its model (a driver's key) says what; its series hold the readings."""
 
@@ -55,6 +85,9 @@ class Device(models.Model):
     removed_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=10, default=REGISTERED)
     last_seen_at = models.DateTimeField(null=True)
+    expected_minutes = models.PositiveIntegerField(null=True)
+    meter_point = models.CharField(max_length=64, blank=True)
+    address = models.CharField(max_length=200, blank=True)
     is_demo = models.BooleanField(default=False)
 
     class Meta:
@@ -70,6 +103,10 @@ class Device(models.Model):
             ),
             models.CheckConstraint(condition=Q(multiplier__gt=0), name="device_multiplier_positive"),
             models.CheckConstraint(
+                condition=Q(expected_minutes__isnull=True) | Q(expected_minutes__gte=1, expected_minutes__lte=44640),
+                name="device_expected_minutes",
+            ),
+            models.CheckConstraint(
                 condition=Q(lon__isnull=True, lat__isnull=True)
                 | Q(lon__gte=-180, lon__lte=180, lat__gte=-90, lat__lte=90),
                 name="device_on_earth",
@@ -81,10 +118,69 @@ class Device(models.Model):
             models.Index(fields=["district", "serial"], name="device_by_district"),
             models.Index(fields=["state", "serial"], name="device_by_state"),
             models.Index(fields=["last_seen_at"], name="device_by_last_seen"),
+            models.Index(
+                fields=["expected_minutes"], condition=Q(expected_minutes__isnull=False), name="device_by_expected"
+            ),
+            models.Index(fields=["meter_point"], condition=~Q(meter_point=""), name="device_by_meter_point"),
         ]
 
     def __str__(self) -> str:
         return self.serial
+
+
+class DeviceStay(models.Model):
+    """Where a device stood before it was moved, over ``[valid_from, valid_to)``; ``None``: since ever.
+
+    Where it stands now is on the device itself, so that a device that never moved has none of these.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="stays")
+    place = models.ForeignKey("places.Place", null=True, on_delete=models.PROTECT, related_name="+")
+    district = models.ForeignKey("places.Place", null=True, on_delete=models.PROTECT, related_name="+")
+    lon = models.FloatField(null=True)
+    lat = models.FloatField(null=True)
+    valid_from = models.DateTimeField(null=True)
+    valid_to = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["device", "valid_to"], name="device_stay_once"),
+            models.CheckConstraint(
+                condition=Q(valid_from__isnull=True) | Q(valid_to__gt=F("valid_from")), name="device_stay_in_order"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} until {self.valid_to:%Y-%m-%d %H:%M}"
+
+
+class DeviceChange(models.Model):
+    """What happened to a device at an instant, who entered it and why."""
+
+    MOVED, RETIRED, SWAPPED_OUT, SWAPPED_IN = "moved", "retired", "swapped_out", "swapped_in"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="changes")
+    kind = models.CharField(max_length=12)
+    at = models.DateTimeField()
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    who_id = models.UUIDField(null=True)
+    who_name = models.CharField(max_length=200)
+    recorded_at = models.DateTimeField()
+    why = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["moved", "retired", "swapped_out", "swapped_in"]), name="device_change_known_kind"
+            ),
+        ]
+        indexes = [models.Index(fields=["device", "at"], name="device_change_by_device")]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} {self.kind} {self.at:%Y-%m-%d %H:%M}"
 
 
 class Series(models.Model):
@@ -154,6 +250,43 @@ class Load(models.Model):
 
     def __str__(self) -> str:
         return f"{self.file_name} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class DeviceLoad(models.Model):
+    """A file of devices that was loaded, tried or refused, and what became of its rows."""
+
+    KEPT, TRIED, REFUSED = "kept", "tried", "refused"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    file_name = models.CharField(max_length=255)
+    file_sha256 = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    who_id = models.UUIDField(null=True)
+    who_name = models.CharField(max_length=200)
+    outcome = models.CharField(max_length=8)
+    rows_read = models.IntegerField()
+    rows_new = models.IntegerField()
+    rows_changed = models.IntegerField()
+    rows_unchanged = models.IntegerField()
+    rows_refused = models.IntegerField()
+    refused_by_reason = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(outcome__in=["kept", "tried", "refused"]), name="device_load_known_outcome"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    rows_read=F("rows_new") + F("rows_changed") + F("rows_unchanged") + F("rows_refused"),
+                ),
+                name="device_load_balances",
+            ),
+        ]
+        indexes = [models.Index(fields=["who_id", "-at"], name="device_load_by_person")]
+
+    def __str__(self) -> str:
+        return f"{self.file_name} {self.at:%Y-%m-%d %H:%M}"
 
 
 # One row a version of a reading; the current one is the latest received. `value` counts in the series' exponent.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -88,6 +89,31 @@ def close_source(*, source: str, first: str, last: str, since: str, now: datetim
     span = TimeRange(datetime.fromisoformat(first), datetime.fromisoformat(last) + timedelta(microseconds=1))
     touched = [series for series, _, _ in touched_series(source, span=span)]
     return close(touched, now=now, since=min(now, datetime.fromisoformat(since)))
+
+
+def close_devices(devices: Sequence[UUID], *, now: datetime) -> Closed:
+    """Close the registers of devices, e.g. after a multiplier changed."""
+    return close(store.registers_of(devices), now=now)
+
+
+def compute_days_of(devices: Sequence[UUID], *, since: str | None, now: datetime) -> int:
+    """Compute the measures that these devices count for anew, e.g. after they moved.
+
+    Args:
+        since: from the day of that instant on, RFC 3339; ``None``: all days.
+
+    Returns:
+        how many values were written.
+    """
+    whole = store.extent_of_all()
+    if whole is None:
+        return 0
+    start = max(whole[0], datetime.fromisoformat(since)) if since else whole[0]
+    if start >= whole[1]:
+        return 0
+    held = store.registers(store.registers_of(devices))
+    names = sorted({store.MEASURES[row[0]] for row in held.values() if row[0] in store.MEASURES})
+    return sum(compute_days(name, span=TimeRange(start, whole[1]), now=now) for name in names)
 
 
 def compute_all_days(*, now: datetime) -> int:
@@ -226,7 +252,8 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
 def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
     """Compute a consumption measure for every local day that ``span`` touches: each district and the whole city.
 
-    Meters without a known district count for the city alone. Intervals that are no consumption (quality N) are left out;
+    A meter that was moved counts where it stood at the start of each interval; one without a known district counts for
+    the city alone. Intervals that are no consumption (quality N) are left out;
     one that reaches over midnight because hours are missing is shared by time, with the bounds that this leaves.
 
     Returns:
@@ -240,7 +267,10 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
     }  # fmt: skip
     if not series:
         return 0
-    districts = sorted({str(row[4]) for row in series.values() if row[4] is not None})
+    stays = [one for one in store.past_stays() if one.series in series]
+    districts = sorted(
+        {str(row[4]) for row in series.values() if row[4] is not None} | {one.district for one in stays if one.district}
+    )
     number = {key: position for position, key in enumerate(districts)}
     numbers = np.array(sorted(series), dtype=np.int64)
     group_of = np.array([number.get(str(series[int(one)][4]), -1) for one in numbers], dtype=np.int64)
@@ -253,6 +283,7 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
         starts = np.array([int(edge.timestamp()) * 1_000_000 for edge in edges], dtype=np.int64)
         owner, start, end, value = _usable(numbers, TimeRange(edges[0], edges[-1]))
         group = group_of[np.searchsorted(numbers, owner)]
+        _stand_where_they_were(group, owner, start, stays, number)
         found = [
             (districts[key[0]], key[1], use)
             for key, use in rules.day_use(group, owner, start, end, value, starts).items()
@@ -269,6 +300,22 @@ def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:
         ]  # fmt: skip
         written += measures.store(name, grain="day", start=edges[0], end=edges[-1], values=values, now=now)
     return written
+
+
+def _stand_where_they_were(
+    group: rules.Ints, owner: rules.Ints, start: rules.Ints, stays: Sequence[store.Stay], number: dict[str, int]
+) -> None:
+    """Give intervals that began before their meter was moved the group of the district that it stood in then."""
+    if not stays:
+        return
+    moved = np.flatnonzero(np.isin(owner, [one.series for one in stays]))
+    moved = moved[np.argsort(owner[moved], kind="stable")]
+    whose = owner[moved]
+    for one in stays:
+        low, high = np.searchsorted(whose, [one.series, one.series + 1])
+        some = moved[low:high]
+        some = some[(start[some] >= one.start) & (start[some] < one.end)]
+        group[some] = number.get(one.district or "", -1)
 
 
 def _usable(numbers: rules.Ints, span: TimeRange) -> tuple[rules.Ints, rules.Ints, rules.Ints, np.ndarray]:

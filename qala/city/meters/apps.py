@@ -45,6 +45,7 @@ class MetersConfig(MatterConfig):
         ),
         told=(Told("meters.closed", "series, written, withdrawn: counts; first, last: RFC 3339"),),
         heard=(
+            Heard("devices.changed", "qala.city.meters.handlers.devices_changed"),
             Heard("devices.readings_kept", "qala.city.meters.handlers.readings_kept"),
             Heard("places.borders_changed", "qala.city.meters.handlers.borders_changed"),
         ),

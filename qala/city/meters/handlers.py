@@ -16,6 +16,15 @@ def readings_kept(payload: dict[str, Any], event_id: UUID, now: datetime) -> Non
     )
 
 
+def devices_changed(payload: dict[str, Any], event_id: UUID, now: datetime) -> None:
+    """A multiplier changed: those registers are closed anew. A district changed: the days since then are computed."""
+    devices = [UUID(one) for one in payload["devices"]]
+    if "multiplier" in payload["fields"]:
+        actions.close_devices(devices, now=now)
+    if "district_id" in payload["fields"]:
+        actions.compute_days_of(devices, since=payload["since"], now=now)
+
+
 def borders_changed(payload: dict[str, Any], event_id: UUID, now: datetime) -> None:
     """Places came or moved: the days of the whole city, and of its districts, are computed anew."""
     actions.compute_all_days(now=now)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,7 @@ from qala.city.devices.public import (
     copy_out,
     decimal_sql,
     list_series,
+    past_districts,
     register_series,
     visible_to,
 )
@@ -208,6 +211,43 @@ def registers(ids: list[int] | None = None) -> dict[int, tuple[str, str, int, De
         wanted = set(ids)
         rows = [row for row in found.values_list(*columns).iterator(5000) if row[0] in wanted]
     return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in rows}
+
+
+def registers_of(devices: Sequence[UUID]) -> list[int]:
+    """The registers of some devices, at most some thousands, by number."""
+    found = Series.objects.filter(device__in=list(devices), kind="register").order_by("pk")
+    return list(found.values_list("pk", flat=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Where a register's meter stood in ``[start, end)``, microseconds since 1970, before it was moved."""
+
+    series: int
+    district: str | None
+    start: int
+    end: int
+
+
+def past_stays() -> list[Stay]:
+    """Where the registers of moved meters were before, in order of their numbers."""
+    stays = past_districts()
+    of_device: dict[object, list[int]] = {}
+    moved = sorted({device for device, *_rest in stays}, key=str)
+    for start in range(0, len(moved), 5000):
+        rows = Series.objects.filter(device__in=moved[start : start + 5000], kind="register")
+        for number, device in rows.values_list("pk", "device"):
+            of_device.setdefault(device, []).append(number)
+    found = [
+        Stay(number, None if district is None else str(district), _us(since) if since else -(2**62), _us(until))
+        for device, district, since, until in stays
+        for number in of_device.get(device, [])
+    ]
+    return sorted(found, key=lambda one: (one.series, one.start))
+
+
+def _us(instant: datetime) -> int:
+    return round(instant.timestamp() * 1_000_000)
 
 
 def export_intervals(

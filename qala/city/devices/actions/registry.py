@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
 from qala import drivers
 from qala.kernel import audit, outbox, search
@@ -35,6 +35,10 @@ class NewDevice:
     digits: int | None = None
     multiplier: Decimal = Decimal(1)
     installed_at: datetime | None = None
+    removed_at: datetime | None = None
+    expected_minutes: int | None = None
+    meter_point: str = ""
+    address: str = ""
     is_demo: bool = False
 
 
@@ -54,16 +58,7 @@ def register_devices(devices: Sequence[NewDevice], *, who: Who, now: datetime, w
     bad += [f"{serial} stands {times} times in the list" for serial, times in often.items() if times > 1]
     if bad:
         raise BadInput("Devices can't be registered.", rows=bad)
-    rows = [
-        Device(
-            serial=one.serial, model=one.model, owner_id=one.owner_id, place_id=one.place_id,
-            district_id=one.district_id, lon=one.lon, lat=one.lat,
-            h3_cell="" if one.lon is None or one.lat is None else cell_of(one.lon, one.lat),
-            digits=one.digits or drivers.driver(one.model).digits, multiplier=one.multiplier,
-            installed_at=one.installed_at, is_demo=one.is_demo,
-        )
-        for one in devices
-    ]  # fmt: skip
+    rows = [device_row(one) for one in devices]
     with transaction.atomic():
         taken = [
             serial
@@ -72,23 +67,77 @@ def register_devices(devices: Sequence[NewDevice], *, who: Who, now: datetime, w
         ]
         if taken:
             raise Conflict(f"{len(taken)} serials are registered already.", rows=taken[:100])
-        Device.objects.bulk_create(rows, batch_size=2000)
-        Series.objects.bulk_create(
-            (
-                Series(device=row, property=one.name, kind=one.kind, unit=one.unit, exponent=one.exponent)
-                for row in rows
-                for one in drivers.driver(row.model).property
-            ),
-            batch_size=2000,
-        )
-        search.put("device", ((str(row.pk), f"{row.serial} {row.model}") for row in rows))
+        insert_devices(rows)
         audit.record(
             who=who, now=now, verb="devices.register_devices", thing="device",
             key=rows[0].pk if len(rows) == 1 else f"{len(rows)} devices", why=why,
             after={"count": len(rows), "serials": [row.serial for row in rows[:100]]},
         )  # fmt: skip
-        outbox.tell("devices.registered", {"count": len(rows), "devices": [str(row.pk) for row in rows[:100]]}, now=now)
+        tell_registered(rows, now=now)
     return rows
+
+
+def device_row(new: NewDevice) -> Device:
+    """The row of a device to register.
+
+    Raises:
+        NotFound: there is no such model.
+    """
+    return Device(
+        serial=new.serial, model=new.model, owner_id=new.owner_id, place_id=new.place_id, district_id=new.district_id,
+        lon=new.lon, lat=new.lat, h3_cell="" if new.lon is None or new.lat is None else cell_of(new.lon, new.lat),
+        digits=new.digits or drivers.driver(new.model).digits, multiplier=new.multiplier, installed_at=new.installed_at,
+        removed_at=new.removed_at, state=Device.REGISTERED if new.removed_at is None else Device.RETIRED,
+        expected_minutes=new.expected_minutes, meter_point=new.meter_point, address=new.address, is_demo=new.is_demo,
+    )  # fmt: skip
+
+
+def insert_devices(rows: Sequence[Device]) -> None:
+    """Insert devices with the series of their models, and what finds them; inside the transaction of the change.
+
+    Raises:
+        IntegrityError: a serial is registered already.
+    """
+    _insert(Device, rows)
+    _insert(
+        Series,
+        (
+            Series(device_id=row.pk, property=one.name, kind=one.kind, unit=one.unit, exponent=one.exponent)
+            for row in rows
+            for one in drivers.driver(row.model).property
+        ),
+    )
+    put_words(rows)
+
+
+def _insert(model: type[models.Model], rows: Iterable[models.Model]) -> None:
+    """Insert rows of a model; a third of the time that ``bulk_create`` takes, which compiles each value anew."""
+    database = connections[DEFAULT_DB_ALIAS]  # itself: `connection` looks it up at each touch
+    fields = [one for one in model._meta.concrete_fields if not isinstance(one, models.AutoField)]
+    columns = [one.column for one in fields if one.column is not None]
+    prepare = [(one.attname, one.get_db_prep_save) for one in fields]
+    rows = list(rows)
+    values = [[made(getattr(row, name), database) for name, made in prepare] for row in rows]
+    with database.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {database.ops.quote_name(model._meta.db_table)} "
+            f"({', '.join(map(database.ops.quote_name, columns))}) VALUES ({', '.join(['%s'] * len(columns))})",
+            values,
+        )
+    for row in rows:
+        row._state.adding, row._state.db = False, database.alias
+
+
+def put_words(rows: Iterable[Device]) -> None:
+    """Set the words by which devices are found."""
+    search.put(
+        "device", ((str(row.pk), f"{row.serial} {row.model} {row.meter_point} {row.address}".rstrip()) for row in rows)
+    )
+
+
+def tell_registered(rows: Sequence[Device], *, now: datetime) -> None:
+    """News that devices were registered."""
+    outbox.tell("devices.registered", {"count": len(rows), "devices": [str(row.pk) for row in rows[:100]]}, now=now)
 
 
 def require_for(who: Who, permission: str, owner: UUID | None) -> None:

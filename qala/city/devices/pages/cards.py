@@ -29,13 +29,12 @@ def loads(request: HttpRequest, who: Who) -> dict[str, Any]:
 
 def points(who: Who, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:
     """Devices with coordinates as GeoJSON points, by whether they report."""
-    silent_before = SYSTEM_CLOCK.now() - store.SILENT_AFTER
     pattern = reverse("devices:device", args=["SERIAL"])
     features = []
-    for serial, state, seen, lon, lat in store.points_in(who):
+    for serial, state, seen, silent, lon, lat in store.points_in(who, now=SYSTEM_CLOCK.now()):
         if state == "retired":
             continue
-        shown = "mute" if seen is None else "bad" if seen < silent_before else "ok"
+        shown = "mute" if seen is None else "bad" if silent else "ok"
         features.append(
             {
                 "type": "Feature",

@@ -2,13 +2,21 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import views
+from . import device_loads, life, models, views
 
 app_name = "devices"
 urlpatterns = [
     path("devices/", views.device_list, name="list"),
+    path("loads/devices/", device_loads.load_page, name="load_devices"),
+    path("loads/devices/<uuid:key>/", device_loads.result_page, name="device_load"),
+    path("loads/devices/<uuid:key>/refused.csv", device_loads.download_refused, name="refused_devices"),
     path("devices/<str:serial>/", views.device_page, name="device"),
     path("devices/<str:serial>/readings.<str:form>", views.download_readings, name="download"),
+    path("devices/<str:serial>/swap/", life.swap_page, name="swap"),
+    path("devices/<str:serial>/move/", life.move_page, name="move"),
+    path("devices/<str:serial>/retire/", life.retire_page, name="retire"),
+    path("models/", models.model_list, name="models"),
+    path("models/<slug:key>/", models.model_page, name="model"),
     path("loads/", views.load_list, name="loads"),
     path("loads/<uuid:key>/", views.load_page, name="load"),
     path("loads/<uuid:key>/refused.csv", views.download_refused, name="refused"),

@@ -22,6 +22,7 @@ from qala.kernel.plug import cards_at
 from .. import store
 from ..models import Device, RefusalReason, Series
 from ..rules import Period, period_of
+from .life import shown_changes
 
 SHOWN_READINGS = 200
 SORTS = ("serial", "-serial", "last_seen", "-last_seen")
@@ -41,7 +42,6 @@ def device_list(request: HttpRequest) -> HttpResponse:
     rows, total, following = store.list_devices(narrowed, who=who, sort=sort, after=after)
     language = get_language() or "en"
     titles = {key: driver.title(language) for key, driver in drivers.drivers().items()}
-    silent_before = now - store.SILENT_AFTER
     return render(
         request,
         "devices/list.html",
@@ -49,14 +49,14 @@ def device_list(request: HttpRequest) -> HttpResponse:
             "rows": [
                 {
                     "device": row, "model": titles.get(row.model, row.model),
-                    "silent": row.state != Device.RETIRED and row.last_seen_at is not None
-                    and row.last_seen_at < silent_before,
+                    "silent": store.is_silent(row, now=now),
                 }
                 for row in rows
             ],
             "total": total, "next": encode_cursor(*following) if following else "", "sort": sort, "narrowed": narrowed,
             "models": titles, "owners": list_organisations(), "districts": list_places("district", who=who),
             "states": [Device.REGISTERED, Device.ACTIVE, Device.RETIRED], "first_page": not after,
+            "may_manage": who.may("devices.manage"),
         },
     )  # fmt: skip
 
@@ -89,8 +89,11 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
         {
             "device": device, "driver": driver,
             "model": driver.title(get_language() or "en") if driver else device.model,
-            "silent": device.state != Device.RETIRED and device.last_seen_at is not None
-            and device.last_seen_at < now - store.SILENT_AFTER,
+            "silent": store.is_silent(device, now=now),
+            "expected_minutes": store.expected_minutes(device.model, device.expected_minutes),
+            "silent_minutes": round(store.silent_after(device).total_seconds() / 60),
+            "changes": shown_changes(device),
+            "may_fit": device.state != Device.RETIRED and who.may("devices.fit", device.owner_id),
             "series": series, "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
             "reading_count": len(readings), "changed": changed, "refusals": refusals,
             "cards": cards_at("devices.device", request, who, device=device, period=period),

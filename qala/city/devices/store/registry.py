@@ -6,7 +6,8 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,8 +22,8 @@ from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
 from ..models import Device, Load, Series
-
-SILENT_AFTER = timedelta(hours=26)  # a day's report and a margin
+from ..rules import allowance, is_serial
+from .silence import expected_minutes, silent_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class DeviceFilter:
     """What a list of devices is narrowed to; empty fields do not narrow.
 
     Args:
-        silent_at: only devices that had not reported for ``SILENT_AFTER`` at that instant.
+        silent_at: only devices that were silent at that instant, each by what is expected of it.
     """
 
     query: str = ""
@@ -97,7 +98,7 @@ def _narrowed(found: QuerySet[Device], narrowed: DeviceFilter) -> QuerySet[Devic
     if narrowed.district:
         found = found.filter(district__code=narrowed.district)
     if narrowed.silent_at is not None:
-        found = found.filter(last_seen_at__lt=narrowed.silent_at - SILENT_AFTER).exclude(state=Device.RETIRED)
+        found = found.filter(silent_at(narrowed.silent_at))
     return found
 
 
@@ -108,7 +109,8 @@ def get_device(serial: str, *, who: Who) -> Device:
         NotFound: there is none, or none that the asker may know of.
     """
     who.require("devices.view")
-    found = visible_to(who).select_related("owner", "place", "district").filter(serial=serial).first()
+    rows = visible_to(who).select_related("owner", "place", "district").filter(serial=serial)
+    found = rows.first() if is_serial(serial) else None
     if found is None:
         raise NotFound(f"There is no device {serial[:64]}.", fix="Look it up in the list of devices.")
     return found
@@ -147,12 +149,7 @@ def resolve_series(
     Args:
         owners: restrict to devices of these organisations; ``None``: all.
     """
-    # one parameter for all of them: Django takes its time with each of many
-    among = (
-        RawSQL("SELECT unnest(%s::text[])", [list(serials)]) if connection.vendor == "postgresql"
-        else RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(serials))])
-    )  # fmt: skip
-    rows = Series.objects.filter(device__serial__in=among)
+    rows = Series.objects.filter(device__serial__in=among(serials))
     if owners is not None:
         rows = rows.filter(device__owner__in=owners)
     found: dict[str, list[tuple[int, str, str, int]]] = {}
@@ -162,12 +159,24 @@ def resolve_series(
     return found
 
 
-def points_in(who: Who, *, limit: int = 50_000) -> list[tuple[str, str, datetime | None, float, float]]:
-    """(serial, state, last seen, lon, lat) of the devices that have coordinates."""
+def among(words: Sequence[str]) -> RawSQL:
+    """Words to look up with ``__in``, as one parameter: Django takes its time with each of many."""
+    if connection.vendor == "postgresql":
+        return RawSQL("SELECT unnest(%s::text[])", [list(words)])
+    return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(words))])
+
+
+def points_in(
+    who: Who, *, now: datetime, limit: int = 50_000
+) -> list[tuple[str, str, datetime | None, bool, float, float]]:
+    """(serial, state, last seen, whether it is silent, lon, lat) of the devices that have coordinates."""
     found = visible_to(who).filter(lon__isnull=False).order_by("serial")
-    rows = found.values_list("serial", "state", "last_seen_at", "lon", "lat")[:limit]
+    columns = ("serial", "model", "expected_minutes", "state", "last_seen_at", "lon", "lat")
+    after = cache(lambda model, own: allowance(expected_minutes(model, own)))
     return [
-        (serial, state, seen, lon, lat) for serial, state, seen, lon, lat in rows if lon is not None and lat is not None
+        (serial, state, seen, seen is not None and seen < now - after(model, own), lon, lat)
+        for serial, model, own, state, seen, lon, lat in found.values_list(*columns)[:limit]
+        if lon is not None and lat is not None
     ]
 
 
@@ -178,6 +187,13 @@ def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:
     counts.update({row["state"]: row["n"] for row in rows})
     counts["silent"] = _narrowed(visible_to(who), DeviceFilter(silent_at=now)).count()
     return counts
+
+
+def count_by_model(*, who: Who) -> dict[str, int]:
+    """How many devices of each model the asker may see, retired ones left out."""
+    who.require("devices.view")
+    rows = visible_to(who).exclude(state=Device.RETIRED).order_by().values("model").annotate(n=Count("id"))
+    return {row["model"]: row["n"] for row in rows}
 
 
 def visible_loads(who: Who) -> QuerySet[Load]:

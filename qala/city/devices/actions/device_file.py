@@ -1,0 +1,161 @@
+"""A file of devices → rows of text cells, each with its line."""
+
+from __future__ import annotations
+
+import csv
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import date, datetime
+from io import StringIO
+from pathlib import Path
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from qala.kernel.errors import BadInput, TooMuch
+
+from ..rules import DEVICE_COLUMNS, DeviceRow, RefusedRow, header_faults, header_name, read_row
+from .spool import spool
+
+MOST_BYTES = 512 << 20  # of a file after unpacking
+MOST_ROWS = 1_000_000
+SHOWN = 300  # characters of a refused row
+CHUNK = 4 << 20
+
+
+def read_devices(path: Path, *, name: str, today: date) -> list[DeviceRow | RefusedRow]:
+    """The rows of a CSV file (plain, gzip, or a zip of one file; UTF-8, ``,`` or ``;``) or of an XLSX file's first sheet.
+
+    Args:
+        name: how the file is called to people.
+        today: the city's day, which no date of a device may lie behind.
+
+    Raises:
+        BadInput: it is no such file, or its header names columns that are unknown, twice there or missing.
+        TooMuch: it unpacks to more than allowed, or holds more than ``MOST_ROWS`` rows.
+    """
+    lines = _xlsx(path, name) if _is_xlsx(path) else _csv(path, name)
+    header = next(lines, None)
+    if header is None:
+        raise BadInput(
+            _("{file} is empty.").format(file=name), fix=_("The first line names the columns, e.g. serial,model,place.")
+        )
+    names = [header_name(cell) for cell in header[1]]
+    while names and not names[-1]:  # spreadsheets leave empty columns at the end
+        names.pop()
+    _check_header(names, name)
+    found: list[DeviceRow | RefusedRow] = []
+    seen: set[str] = set()
+    for number, cells in lines:
+        values = [cell.strip() for cell in cells]
+        if not any(values):
+            continue
+        if len(found) >= MOST_ROWS:
+            raise TooMuch(
+                _("{file} has more than {most} rows.").format(file=name, most=MOST_ROWS), fix=_("Divide the file.")
+            )
+        content = ",".join(values)[:SHOWN]
+        serial = dict(zip(names, values, strict=False)).get("serial", "")
+        if len(values) < len(names) or any(values[len(names) :]):
+            found.append(RefusedRow(number, serial, "columns", content))
+            continue
+        row = read_row(number, content, dict(zip(names, values, strict=False)), today=today)
+        if isinstance(row, DeviceRow) and row.serial in seen:
+            row = RefusedRow(number, row.serial, "duplicate", content)
+        seen.add(row.serial)
+        found.append(row)
+    return found
+
+
+def _check_header(names: list[str], file: str) -> None:
+    missing, unknown, twice = header_faults(names)
+    rows = [_("column {name} is missing").format(name=one) for one in missing]
+    rows += [_("column {name} is unknown").format(name=one[:60] or "“”") for one in unknown]
+    rows += [_("column {name} stands twice").format(name=one[:60]) for one in twice]
+    if rows:
+        raise BadInput(
+            _("The header of {file} is wrong.").format(file=file), rows=rows,
+            fix=_("Columns are {columns}.").format(columns=", ".join(DEVICE_COLUMNS)),
+        )  # fmt: skip
+
+
+def _csv(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
+    parts = spool(
+        path, encoding="utf-8", part_bytes=CHUNK, max_bytes=MOST_BYTES, max_ratio=settings.QALA.load_max_ratio
+    )
+    text = b"".join(part.data for part in parts).decode().removeprefix("\ufeff")
+    first = text.partition("\n")[0]
+    delimiter = ";" if first.count(";") > first.count(",") else ","
+    reader = csv.reader(StringIO(text), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise BadInput(
+            _("{file} is no CSV file from line {line} on: {error}.").format(file=name, line=line, error=error),
+            fix=_("A cell that holds quotation marks, line ends or the delimiter stands in quotation marks."),
+        ) from None
+
+
+def _is_xlsx(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "xl/workbook.xml" in archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
+def _xlsx(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
+    _check_size(path, name)
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        book = CalamineWorkbook.from_path(path)
+        rows = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except (CalamineError, IndexError, ValueError, OSError) as error:
+        raise BadInput(
+            _("{file} can't be read as XLSX: {error}.").format(file=name, error=error),
+            fix=_("Save it again, or as CSV."),
+        ) from None
+    for number, row in enumerate(rows, 1):
+        yield number, [_text(cell) for cell in row]
+
+
+def _check_size(path: Path, name: str) -> None:
+    """Unpack an archive once, keeping nothing: what a zip file says of its sizes need not be so."""
+    size = 0
+    most = min(MOST_BYTES, max(path.stat().st_size, 1 << 20) * settings.QALA.load_max_ratio)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for one in archive.infolist():
+                with archive.open(one) as member:
+                    while chunk := member.read(CHUNK):
+                        size += len(chunk)
+                        if size > most:
+                            raise TooMuch(
+                                _("{file} unpacks to more than is allowed.").format(file=name),
+                                fix=_("Divide the file."),
+                            )
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise BadInput(
+            _("{file} can't be read as XLSX: {error}.").format(file=name, error=error),
+            fix=_("Save it again, or as CSV."),
+        ) from None
+
+
+def _text(cell: object) -> str:
+    """A cell of a sheet as a person would have written it into a CSV file."""
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime):
+        return cell.date().isoformat()
+    if isinstance(cell, date):
+        return cell.isoformat()
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else repr(cell)
+    # what no XML may hold would also be refused by the databases
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", str(cell))

@@ -1,0 +1,51 @@
+"""Console pages of device models: what each measures, what it sends, what it can't do."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import get_language
+
+from qala import drivers
+
+from .. import store
+from ..rules import allowance
+
+
+def model_list(request: HttpRequest) -> HttpResponse:
+    """All models, with how many devices of each there are."""
+    who = request.who  # type: ignore[attr-defined]
+    counts = store.count_by_model(who=who)
+    language = get_language() or "en"
+    rows = [
+        {"driver": one, "title": one.title(language), "count": counts.get(key, 0)}
+        for key, one in drivers.drivers().items()
+    ]
+    return render(request, "devices/models.html", {"rows": sorted(rows, key=lambda row: str(row["title"]))})
+
+
+def model_page(request: HttpRequest, key: str) -> HttpResponse:
+    """One model: its properties with units, a payload example, what it can't do."""
+    who = request.who  # type: ignore[attr-defined]
+    counts = store.count_by_model(who=who)
+    driver = drivers.driver(key)
+    return render(
+        request,
+        "devices/model.html",
+        {
+            "driver": driver,
+            "title": driver.title(get_language() or "en"),
+            "count": counts.get(key, 0),
+            "properties": [
+                {
+                    "property": one,
+                    "path": one.path or f"/{one.name}",
+                    "sent_unit": one.sent_unit or one.unit,
+                    "is_converted": one.sent_unit not in ("", one.unit),
+                    "last_digit": 1,
+                    "silent_minutes": round(allowance(one.expected_interval_minutes).total_seconds() / 60),
+                }
+                for one in driver.property
+            ],
+        },
+    )
