@@ -7,7 +7,15 @@ from qala.kernel.access import ANONYMOUS
 from .actions import create_first_administrator, create_organisation, create_person, join, prepare_roles, set_language
 from .models import Membership, Organisation, Person, Role
 from .rules import ADMINISTRATOR, is_loopback, may_use, remote_address
-from .store import count_administrators, find_person, get_organisation, list_organisations, organisations_by_id, who_of
+from .store import (
+    count_administrators,
+    find_person,
+    get_organisation,
+    list_organisations,
+    organisations_by_id,
+    persons_only_in,
+    who_of,
+)
 
 __all__ = [
     "ADMINISTRATOR",
@@ -27,6 +35,7 @@ __all__ = [
     "list_organisations",
     "may_use",
     "organisations_by_id",
+    "persons_only_in",
     "prepare_roles",
     "remote_address",
     "set_language",
