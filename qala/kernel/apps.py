@@ -13,7 +13,10 @@ class KernelConfig(MatterConfig):
     label = "kernel"
     verbose_name = "Kernel"
     plug = Plug(
-        permissions=(Permission("audit.view", _("See who changed what, and when")),),
+        permissions=(
+            Permission("audit.view", _("See who changed what, and when")),
+            Permission("city.operate", _("See how the city runs, and repeat work that failed"), scoped=False),
+        ),
         grants={"manager": ("audit.view",)},
         checks=(Check("audit", "qala.kernel.audit.check"),),
         lake_tables=(measures.TABLE,),

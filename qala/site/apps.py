@@ -9,7 +9,10 @@ class SiteConfig(MatterConfig):
     name = "qala.site"
     label = "site"
     plug = Plug(
-        menu=(MenuEntry(_("Audit log"), "console:audit", "history", "audit.view", 90),),
+        menu=(
+            MenuEntry(_("How it runs"), "console:operation", "activity", "city.operate", 80),
+            MenuEntry(_("Audit log"), "console:audit", "history", "audit.view", 90),
+        ),
         api={"audit": "qala.site.audit.router"},
         commands=(Command("export audit", "qala.site.commands.audit.export_audit"),),
     )

@@ -198,12 +198,13 @@ def _linked(before_folder: Path, before: dict[str, Kept], folder: Path, wanted: 
 def _others(settings: Settings) -> Iterator[Path]:
     """What else a city keeps in its data folder: the files of loads, media, markers."""
     databases = {settings.records_path.name, settings.catalogue_path.name}
+    elsewhere = {settings.lake_dir.resolve(), Path(os.environ.get("QALA_SECRETS_DIR") or settings.run_dir).resolve()}
     for entry in sorted(settings.data_dir.iterdir()):
         name = entry.name.removesuffix("-wal").removesuffix("-shm").removesuffix("-journal")
-        if entry.name in LEFT_OUT or entry.name.startswith(".") or name in databases or entry == settings.lake_dir:
+        if entry.name in LEFT_OUT or entry.name.startswith(".") or name in databases or entry.resolve() in elsewhere:
             continue
         for path in sorted(entry.rglob("*")) if entry.is_dir() else [entry]:
-            if path.is_file() and not path.is_symlink() and settings.lake_dir not in path.parents:
+            if path.is_file() and not path.is_symlink() and elsewhere.isdisjoint(path.resolve().parents):
                 yield path
 
 
