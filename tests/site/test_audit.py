@@ -136,13 +136,15 @@ def test_changes_are_told_by_field() -> None:
     row = audit.record(
         who=system("t"), now=NOW, verb="v", thing="t", key=1,
         before={"name": "Abai 1", "roles": ["a", "b"], "same": 1, "gone": True},
-        after={"name": "Abai 2", "roles": [], "same": 1, "made_at": {"x": None}},
+        after={"name": "Abai 2", "roles": [], "odd": "2026-13-12T09:00:00+00:00", "same": 1, "made_at": {"x": None}, "from": "2026-05-12T09:00:00+00:00"},
     )  # fmt: skip
     assert changes(row) == [
         {"field": "name", "before": "Abai 1", "after": "Abai 2"},
         {"field": "roles", "before": "a, b", "after": ""},
         {"field": "gone", "before": "yes", "after": ""},
+        {"field": "odd", "before": "", "after": "2026-13-12T09:00:00+00:00"},
         {"field": "made at", "before": "", "after": "x: –"},
+        {"field": "from", "before": "", "after": "12 May 2026, 14:00"},
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +21,9 @@ from qala.kernel.errors import BadInput
 from qala.kernel.models import AuditEntry
 from qala.kernel.paging import encode_cursor
 from qala.site.audit import after, persons_of, wanted
+from qala.site.formats.text import moment_text
 
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$")
 FIELDS = ("person", "thing", "key", "verb", "from", "to")
 
 
@@ -95,4 +99,7 @@ def shown(value: Any) -> str:
         return "; ".join(f"{name}: {shown(one) or '–'}" for name, one in value.items())
     if isinstance(value, list):
         return ", ".join(shown(one) or "–" for one in value)
+    if isinstance(value, str) and INSTANT.match(value):
+        with suppress(ValueError, OverflowError):  # it only looks like an instant
+            return moment_text(datetime.fromisoformat(value))
     return str(value)

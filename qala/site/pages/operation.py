@@ -43,12 +43,13 @@ def operation_page(request: HttpRequest) -> HttpResponse:
     )
     _status, found = health.look(settings.QALA)
     titles = {"failed": _("Given up"), "running": _("Under way"), "waiting": _("Waiting"), "done": _("Done")}
+    told = [*lines(found), backup_line(last_backup, now)]
     return render(
         request,
         "site/operation.html",
         {
-            "lines": [*lines(found), backup_line(last_backup, now)],
-            "well": found["state"] == "ok",
+            "lines": told,
+            "well": all(one["state"] == "ok" for one in told),
             "jobs": [*jobs, *news], "state": state,
             "tabs": [{"title": title, "url": f"?state={key}", "active": key == state} for key, title in titles.items()],
             "sizes": [
