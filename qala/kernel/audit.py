@@ -54,8 +54,7 @@ def record(
     """
     with transaction.atomic(savepoint=False):
         lane = _free_lane()
-        last = AuditEntry.objects.filter(lane=lane).order_by("-number").values_list("number", "digest").first()
-        number, digest = last or (0, "")
+        number, digest = _last_of(lane)
         entry = AuditEntry(
             id=new_id(), at=now, who_kind=who.kind, who_id=who.id, who_name=who.name[:200], verb=verb, thing_kind=thing,
             thing_key=str(key)[:200], before=before, after=after, why=why, lane=lane, number=number + 1,
@@ -63,6 +62,15 @@ def record(
         entry.digest = digest_of({name: getattr(entry, name) for name in FIELDS}, lane, number + 1, digest)
         entry.save(force_insert=True)
         return entry
+
+
+def _last_of(lane: int) -> tuple[int, str]:
+    with connection.cursor() as cursor:  # half the time of the same as a query of Django's
+        cursor.execute(
+            "SELECT number, digest FROM kernel_auditentry WHERE lane = %s ORDER BY number DESC LIMIT 1", [lane]
+        )
+        found = cursor.fetchone()
+    return (int(found[0]), str(found[1])) if found else (0, "")
 
 
 def _free_lane() -> int:
