@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.utils.translation import gettext_lazy as _
 
 from . import measures
-from .plug import Job, MatterConfig, Plug
+from .plug import Check, Job, MatterConfig, Permission, Plug
 
 
 class KernelConfig(MatterConfig):
@@ -13,6 +13,12 @@ class KernelConfig(MatterConfig):
     label = "kernel"
     verbose_name = "Kernel"
     plug = Plug(
+        permissions=(
+            Permission("audit.view", _("See who changed what, and when")),
+            Permission("city.operate", _("See how the city runs, and repeat work that failed"), scoped=False),
+        ),
+        grants={"manager": ("audit.view",)},
+        checks=(Check("audit", "qala.kernel.audit.check"),),
         lake_tables=(measures.TABLE,),
         jobs=(
             Job(

@@ -8,7 +8,10 @@ from .ids import new_id
 
 
 class AuditEntry(models.Model):
-    """Who changed what, from what to what, and why. Append-only: the database refuses update and delete."""
+    """Who changed what, from what to what, and why. Append-only: the database refuses update and delete.
+
+    ``digest`` covers the row and the digest before it in its chain; ``qala.kernel.audit`` alone writes rows.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     at = models.DateTimeField()
@@ -21,8 +24,12 @@ class AuditEntry(models.Model):
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
     why = models.TextField(blank=True)
+    lane = models.PositiveSmallIntegerField()
+    number = models.PositiveBigIntegerField()
+    digest = models.CharField(max_length=64)
 
     class Meta:
+        constraints = [models.UniqueConstraint(fields=["lane", "number"], name="audit_chain")]
         indexes = [
             models.Index(fields=["thing_kind", "thing_key", "at"], name="audit_by_thing"),
             models.Index(fields=["who_id", "at"], name="audit_by_person"),

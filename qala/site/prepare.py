@@ -28,6 +28,7 @@ from qala.kernel.plug import load, plugs
 
 FORMAT = 1
 MARKER = "qala-data.json"
+RESTORING = ".qala-restore.json"  # in a folder that a restore has not finished
 # What may lie in a folder before Qala first uses it.
 BROUGHT = {"qala.toml", "secret_key", "lost+found"}
 
@@ -89,6 +90,11 @@ def check_folder(settings: Settings) -> bool:
         raise Unavailable(
             _("The data folder {folder} is not writable for this user.").format(folder=folder),
             fix=_("Run as the user who owns it, or change the permissions."),
+        )
+    if (folder / RESTORING).exists():
+        raise Conflict(
+            _("The restore into {folder} is under way, or was interrupted.").format(folder=folder),
+            fix=_("Repeat qala restore with the same --data-dir; it begins anew."),
         )
     marker = folder / MARKER
     if not marker.exists():

@@ -42,7 +42,7 @@ def gather(settings: Settings) -> dict[str, Any]:
         "started": holder["started"] if holder else None,
         "parts": state.get("parts", []),
         "counts": _counts() if prepared and records_ready(settings) else {},
-        "bytes": _sizes(settings) if prepared else {},
+        "bytes": sizes(settings) if prepared else {},
         "disk_free_bytes": disk_free(settings),
         "versions": versions(),
     }
@@ -93,7 +93,9 @@ def bytes_below(folder: Path) -> int:
     return total
 
 
-def _sizes(settings: Settings) -> dict[str, int]:
+def sizes(settings: Settings) -> dict[str, int]:
+    """Bytes of each part of the city."""
+
     def with_wal(path: Path) -> int:
         return sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*") if one.is_file())
 

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.db.migrations.executor import MigrationExecutor
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from qala.kernel import audit
-from qala.kernel.access import Who
+from qala.kernel.access import ANONYMOUS, EVERYTHING, Scope, Who, system
+from qala.kernel.errors import NotAllowed, SignInNeeded
 from qala.kernel.models import AuditEntry
 
 NOW = datetime(2026, 3, 5, 9, 7, tzinfo=UTC)
@@ -57,3 +67,176 @@ def test_an_entry_goes_with_its_change() -> None:
         entry()
         transaction.set_rollback(True)
     assert not AuditEntry.objects.exists()
+
+
+# the chain
+
+
+@contextmanager
+def past_the_guards() -> Iterator[CursorWrapper]:
+    """A cursor that may change the audit, as somebody with the database's password could."""
+    guards = import_module("qala.kernel.migrations.0004_append_only")
+    with connection.schema_editor() as editor:
+        guards.release(None, editor)
+    with connection.cursor() as cursor:
+        yield cursor
+    with connection.schema_editor() as editor:
+        guards.guard(None, editor)
+
+
+def several(count: int = 5) -> list[AuditEntry]:
+    return [
+        audit.record(who=AIGERIM, now=NOW + timedelta(seconds=n), verb="devices.rename", thing="device", key=n)
+        for n in range(count)
+    ]
+
+
+def key_of(row: AuditEntry) -> object:
+    return row.pk.hex if connection.vendor == "sqlite" else row.pk
+
+
+def test_rows_are_chained_and_the_doctor_says_so() -> None:
+    rows = several()
+    assert [row.number for row in rows] == [1, 2, 3, 4, 5]
+    assert len({row.digest for row in rows}) == 5
+    assert audit.verify() == (5, [])
+    good, what, fix = audit.check()
+    assert (good, fix) == (True, "")
+    assert what.startswith("5 rows")
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+        | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False),
+        lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from("abc"), inside, max_size=3),
+        max_leaves=6,
+    )
+)  # fmt: skip
+@example(value=[1e16, 1e300, 1.5e-7, -0.0, 0.0, 100.0, 1, 2**63, 0.1 + 0.2, 120])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_comes_back_from_the_database_has_the_same_digest(value: object) -> None:
+    audit.record(who=AIGERIM, now=NOW, verb="test", thing="thing", key="Ү", before={"value": value}, why="себебі")
+    assert audit.verify()[1] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_changed_row_is_named() -> None:
+    rows = several()
+    with past_the_guards() as cursor:
+        cursor.execute("UPDATE kernel_auditentry SET who_name = 'Somebody else' WHERE id = %s", [key_of(rows[2])])
+        cursor.execute("UPDATE kernel_auditentry SET why = 'later' WHERE id = %s", [key_of(rows[4])])
+    assert audit.verify() == (5, [audit.Break(rows[2].lane, 3, rows[2].pk, missing=False)])
+    good, what, fix = audit.check()
+    assert not good
+    assert str(rows[2].pk) in what
+    assert fix
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_was_taken_out_is_noticed() -> None:
+    rows = several()
+    with past_the_guards() as cursor:
+        cursor.execute("DELETE FROM kernel_auditentry WHERE id = %s", [key_of(rows[1])])
+    assert audit.verify() == (4, [audit.Break(rows[2].lane, 3, rows[2].pk, missing=True)])
+    assert "missing" in audit.check()[1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_with_its_digest_made_anew_is_noticed() -> None:
+    """Whoever changes a row must change all later ones of its chain too."""
+    rows = several()
+    content = {name: getattr(rows[2], name) for name in audit.FIELDS} | {"why": "made up"}
+    digest = audit.digest_of(content, rows[2].lane, 3, rows[1].digest)
+    with past_the_guards() as cursor:
+        cursor.execute(
+            "UPDATE kernel_auditentry SET why = 'made up', digest = %s WHERE id = %s", [digest, key_of(rows[2])]
+        )
+    assert [one.number for one in audit.verify()[1]] == [4]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_at_once_make_whole_chains_and_do_not_wait_for_each_other() -> None:
+    together = threading.Barrier(4)
+
+    def write(number: int) -> None:
+        try:
+            for turn in range(10):
+                with transaction.atomic():
+                    audit.record(who=AIGERIM, now=NOW, verb="test", thing="thing", key=f"{number}.{turn}")
+                    if connection.vendor == "postgresql" and turn == 0:
+                        together.wait(20)  # all four hold a lane at this moment, or this breaks
+                    audit.record(who=AIGERIM, now=NOW, verb="test", thing="thing", key=f"{number}.{turn} again")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(write, number) for number in range(4)]:
+            done.result(60)
+    assert audit.verify() == (80, [])
+    lanes = AuditEntry.objects.values_list("lane", flat=True).distinct().count()
+    assert (lanes >= 4) if connection.vendor == "postgresql" else (lanes == 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_from_before_the_chain_are_chained() -> None:
+    rows = several(7)
+    before = sorted(AuditEntry.objects.values_list("at", "verb", "thing_key"))
+    executor = MigrationExecutor(connection)
+    executor.migrate([("kernel", "0004_append_only")])
+    MigrationExecutor(connection).migrate([("kernel", "0005_audit_chain")])
+    assert sorted(AuditEntry.objects.values_list("at", "verb", "thing_key")) == before
+    assert audit.verify() == (7, [])
+    later = audit.record(who=AIGERIM, now=NOW, verb="test", thing="thing", key=8)
+    assert audit.verify() == (8, [])
+    for row in (rows[0], later):
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            AuditEntry.objects.filter(pk=row.pk).update(why="x")
+
+
+# reading it
+
+
+def test_who_may_read_what() -> None:
+    """An asker of one organisation sees what its people did; the system's acts and other people's are not there."""
+    dana, ours, theirs = UUID(int=8), UUID(int=70), UUID(int=71)
+    entry()
+    audit.record(who=Who("person", "Dana", dana), now=NOW, verb="devices.rename", thing="device", key=1)
+    audit.record(who=system("job"), now=NOW, verb="devices.rename", thing="device", key=2)
+    everything = Who("person", "a", grants={"audit.view": EVERYTHING})
+    some = Who("person", "b", grants={"audit.view": Scope(organisations=frozenset({ours}))})
+    table = [
+        (everything, None, ["Aigerim", "Dana", "job"]),
+        (some, [dana], ["Dana"]),
+        (some, [], []),
+        (some, None, []),
+        (system("cli"), None, ["Aigerim", "Dana", "job"]),
+    ]
+    for who, persons, seen in table:
+        rows, _following = audit.page(audit.AuditFilter(), who=who, persons=persons)
+        assert sorted(row.who_name for row in rows) == seen
+    for who, error in (
+        (ANONYMOUS, SignInNeeded),
+        (Who("person", "c", grants={"devices.view": EVERYTHING}), NotAllowed),
+    ):
+        with pytest.raises(error):
+            audit.page(audit.AuditFilter(), who=who)
+    assert theirs not in some.scope("audit.view").organisations
+
+
+def test_filters_and_pages() -> None:
+    rows = several(5)
+    audit.record(who=Who("person", "Dana", UUID(int=8)), now=NOW, verb="people.join", thing="membership", key="x")
+    us = system("cli")
+
+    def found(**wanted: object) -> list[str]:
+        return [row.thing_key for row in audit.page(audit.AuditFilter(**wanted), who=us)[0]]  # type: ignore[arg-type]
+
+    assert found(name="dana") == found(person=UUID(int=8)) == found(verb="people.") == found(kind="membership") == ["x"]
+    assert found(kind="device", key="3") == ["3"]
+    assert found(start=NOW + timedelta(seconds=3)) == ["4", "3"]
+    assert found(end=NOW + timedelta(seconds=1), kind="device") == ["0"]
+    first, following = audit.page(audit.AuditFilter(kind="device"), who=us, limit=2)
+    second, last = audit.page(audit.AuditFilter(kind="device"), who=us, limit=3, after=following)
+    assert [row.pk for row in [*first, *second]] == [row.pk for row in rows[::-1]]
+    assert last is None

@@ -72,6 +72,17 @@ def test_every_part_is_accessible_and_fits(visit: Callable[..., Page], language:
     assert page.evaluate("document.documentElement.lang") == language
 
 
+@pytest.mark.parametrize("path", ["/console/audit/?thing=load", "/console/operation/?state=done"])
+@pytest.mark.parametrize(("language", "width", "scheme"), [("kk", 390, "light"), ("ru", 1280, "dark")])
+def test_pages_of_running_it_are_accessible_and_fit(
+    visit: Callable[..., Page], account: tuple[str, str], path: str, language: str, width: int, scheme: str
+) -> None:
+    page = visit(path, language, width, scheme, signed_in=account)
+    expect(page.locator("h1")).to_be_visible()
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
 def test_a_chart_by_keyboard(visit: Callable[..., Page]) -> None:
     page = visit(STYLE)
     plot = page.locator("figure[data-chart=hourly] .chart-plot")

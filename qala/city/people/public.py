@@ -21,6 +21,7 @@ from .store import (
     get_organisation,
     list_organisations,
     organisations_by_id,
+    persons_only_in,
     who_of,
     who_of_token,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "may_use",
     "note_seen",
     "organisations_by_id",
+    "persons_only_in",
     "prepare_roles",
     "remote_address",
     "set_language",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -85,6 +86,16 @@ def find_person(email: str, *, who: Who, now: datetime) -> Person | None:
         return person
     of_theirs = open_at(now).filter(person=person, organisation__in=scope.organisations)
     return person if scope and of_theirs.exists() else None
+
+
+def persons_only_in(organisations: frozenset[UUID]) -> QuerySet[Person, Any]:
+    """Ids, as a query, of the persons all of whose memberships, ended ones too, are in these organisations.
+
+    What they did they did for these organisations; for matters that show acts by who did them.
+    """
+    outside = Membership.objects.exclude(organisation_id__in=organisations)
+    inside = Person.objects.filter(memberships__organisation_id__in=organisations)
+    return inside.exclude(pk__in=outside.values("person_id")).values("pk")
 
 
 def get_role(key: str) -> Role:

@@ -11,20 +11,20 @@ import shutil
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import duckdb
-import psycopg
 import structlog
 from django.db import DatabaseError
 
 from qala.kernel.config import Settings, get_settings
 from qala.kernel.errors import Conflict, Unavailable
+
+from .locks import COMMITS, locked
 
 T = TypeVar("T")
 Cursor = duckdb.DuckDBPyConnection
@@ -140,7 +140,7 @@ class Lake:
     def _locked(self) -> Iterator[None]:
         """One writer at a time over all processes: a SQLite catalogue fails two at once, and on any catalogue two that
         look for what is new before they insert would both insert it."""
-        with self._thread_lock, self.alone("lake"):
+        with self._thread_lock, locked(self.settings, COMMITS):
             yield
 
     @contextmanager
@@ -152,19 +152,7 @@ class Lake:
         Raises:
             Unavailable: the catalogue does not answer.
         """
-        if self.on_sqlite:
-            with open(self.settings.run_dir / f"{name}.lock", "w") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                yield
-            return
-        url = self.settings.lake_catalogue_url
-        assert url is not None
-        try:
-            session = psycopg.connect(url.get_secret_value(), autocommit=True)
-            session.execute("SELECT pg_advisory_lock(%s)", [zlib.crc32(f"qala {name}".encode())])
-        except psycopg.Error as error:
-            raise Unavailable("The lake's catalogue on PostgreSQL does not answer.", fix="Start it.") from error
-        with closing(session):  # the server lets go of the lock with the session
+        with locked(self.settings, name):
             yield
 
     @contextmanager
@@ -291,17 +279,26 @@ class Lake:
 
     def _sync(self) -> None:
         """Have the operating system write the Parquet files of this commit to disk: DuckLake does not."""
-        descriptor = os.open(self.data_dir, os.O_RDONLY)
-        try:
-            if _syncfs(descriptor) != 0:
-                code = ctypes.get_errno()
-                raise OSError(code, os.strerror(code), str(self.data_dir))
-        finally:
-            os.close(descriptor)
+        sync_folder(self.data_dir)
 
     def close(self) -> None:
         self._connection.close()
         shutil.rmtree(self._temp, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the operating system write all that is in the file system of a folder to disk.
+
+    Raises:
+        OSError: it does not take it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if _syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(descriptor)
 
 
 def _syncfs(descriptor: int) -> int:

@@ -11,6 +11,7 @@ import structlog
 from qala.kernel.clock import SYSTEM_CLOCK
 
 from .connection import Cursor, Lake, get_lake
+from .locks import FILES, locked
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ class Maintained:
 
 
 def maintain(*, now: datetime | None = None, lake: Lake | None = None, keep: timedelta | None = None) -> Maintained:
-    """One round: small files merged table by table, old snapshots expired, unused and orphaned files deleted.
+    """One round: small files merged table by table, old snapshots expired, unused and orphaned files deleted (not while a back-up copies files).
 
     Args:
         keep: how long snapshots live after the next one came; ``lake_snapshot_hours`` by default. It must be longer than
@@ -70,9 +71,14 @@ def maintain(*, now: datetime | None = None, lake: Lake | None = None, keep: tim
     if current is not None:
         before = current.astimezone(UTC).replace(tzinfo=None)
         expired = call(f"CALL ducklake_expire_snapshots('lake', older_than => TIMESTAMPTZ '{before}+00')").num_rows
-    deleted = call(f"CALL ducklake_cleanup_old_files('lake', older_than => TIMESTAMPTZ '{limit}+00')")
-    orphans = call(f"CALL ducklake_delete_orphaned_files('lake', older_than => TIMESTAMPTZ '{orphan_limit}+00')")
-    result = Maintained(merged, made, expired, deleted.num_rows, orphans.num_rows)
+    deleted = orphans = 0
+    with locked(held.settings, FILES, patient=False) as nobody_copies:
+        if nobody_copies:  # else they are deleted in a later round
+            deleted = call(f"CALL ducklake_cleanup_old_files('lake', older_than => TIMESTAMPTZ '{limit}+00')").num_rows
+            orphans = call(
+                f"CALL ducklake_delete_orphaned_files('lake', older_than => TIMESTAMPTZ '{orphan_limit}+00')"
+            ).num_rows
+    result = Maintained(merged, made, expired, deleted, orphans)
     log.info("lake.maintained", **{name: getattr(result, name) for name in result.__slots__})
     return result
 

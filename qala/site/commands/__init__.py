@@ -6,5 +6,8 @@ HOUSE = {
     "up": "qala.site.commands.up.up",
     "status": "qala.site.commands.status.status",
     "doctor": "qala.site.commands.doctor.doctor",
+    "backup": "qala.site.commands.backup.backup",
+    "restore": "qala.site.commands.backup.restore",
+    "upgrade": "qala.site.commands.upgrade.upgrade",
     "_part": "qala.site.commands.part.part",
 }

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import views
+from . import audit, operation, views
 
 app_name = "console"
 urlpatterns = [
     path("", views.home, name="home"),
     path("map/", views.map_page, name="map"),
     path("map/layer/<str:key>.geojson", views.map_layer, name="map_layer"),
+    path("audit/", audit.audit_page, name="audit"),
+    path("audit.csv", audit.download, name="audit_csv"),
+    path("operation/", operation.operation_page, name="operation"),
+    path("operation/repeat/", operation.repeat, name="operation_repeat"),
     path("style/", views.style, name="style"),
 ]

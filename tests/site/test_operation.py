@@ -1,0 +1,150 @@
+"""The page of how the city runs, and doing failed work again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django_tasks_db.models import DBTaskResult, get_date_max
+
+from qala.kernel import audit, outbox, work
+from qala.kernel.access import ANONYMOUS, Who, system
+from qala.kernel.errors import NotAllowed, NotFound, SignInNeeded
+from qala.kernel.ids import new_id
+from qala.kernel.models import AuditEntry, OutboxDelivery, OutboxEvent
+from qala.kernel.work import list_jobs, list_news, repeat
+from qala.site.pages.operation import backup_line, lines
+from tests import factories
+
+NOW = datetime(2026, 5, 12, 9, 0, tzinfo=UTC)
+US = system("test")
+TASKS: Any = DBTaskResult.objects
+pytestmark = pytest.mark.django_db
+WELL: dict[str, Any] = {
+    "parts": [{"part": "web", "state": "running", "restarts": 0}],
+    "records": {"state": "ok"}, "lake": {"state": "ok"}, "disk": {"state": "ok", "free_bytes": 2**40},
+    "outbox": {"state": "ok"}, "worker": {"state": "ok", "doing": None},
+}  # fmt: skip
+
+
+def failed_job(name: str = "lake.maintain") -> UUID:
+    task = TASKS.create(
+        args_kwargs={"args": [name, {}], "kwargs": {}}, task_path="qala.kernel.jobs.run_job", queue_name="default",
+        backend_name="default", run_after=get_date_max(), status="FAILED", finished_at=NOW, worker_ids=["a", "b"],
+        traceback="Traceback\n  File x\nOSError: the disk is full\n", exception_class_path="builtins.OSError",
+    )  # fmt: skip
+    return UUID(str(task.pk))
+
+
+def given_up() -> UUID:
+    event = OutboxEvent.objects.create(name="devices.registered", payload={}, told_at=NOW)
+    row = OutboxDelivery.objects.create(
+        event=event, handler="qala.city.meters.handlers.close", state=OutboxDelivery.FAILED, due_at=NOW,
+        attempts=outbox.MAX_ATTEMPTS, error="ValueError: no such series",
+    )  # fmt: skip
+    return row.pk
+
+
+def client_of(role: str | None) -> Client:
+    client = Client(SERVER_NAME="localhost")
+    if role is not None:
+        client.force_login(factories.person(role))
+    return client
+
+
+@pytest.mark.parametrize(("role", "status"), [("administrator", 200), ("manager", 403), ("mayor", 403), (None, 302)])
+def test_who_may_operate(roles: None, role: str | None, status: int) -> None:
+    key = failed_job()
+    client = client_of(role)
+    assert client.get("/console/operation/").status_code == status
+    answer = client.post("/console/operation/repeat/", {"kind": "job", "key": str(key)})
+    assert answer.status_code == (302 if status == 200 else status)
+    assert TASKS.get(pk=key).status == ("READY" if status == 200 else "FAILED")
+    for who, error in ((ANONYMOUS, SignInNeeded), (Who("person", "x"), NotAllowed)):
+        with pytest.raises(error):
+            list_jobs(who=who, state="failed")
+        with pytest.raises(error):
+            list_news(who=who, state="failed")
+        with pytest.raises(error):
+            repeat("job", key, who=who, now=NOW)
+
+
+def test_failed_work_with_its_reason_and_once_more(roles: None) -> None:
+    job, news = failed_job(), given_up()
+    client = client_of("administrator")
+    page = client.get("/console/operation/").content.decode()
+    assert "OSError: the disk is full" in page
+    assert "ValueError: no such series" in page
+    assert "1 delivery was given up" in page
+    for kind, key in (("job", job), ("news", news)):
+        answer = client.post("/console/operation/repeat/", {"kind": kind, "key": str(key)}, follow=True)
+        assert "It is queued again." in answer.content.decode()
+        entry = AuditEntry.objects.get(verb="city.repeat_work", thing_key=str(key))
+        assert (entry.thing_kind, entry.who_kind) == (kind, "person")
+        assert client.post("/console/operation/repeat/", {"kind": kind, "key": str(key)}).status_code == 404
+    task = TASKS.get(pk=job)
+    assert (task.status, task.worker_ids, task.traceback) == ("READY", [], "")
+    delivery = OutboxDelivery.objects.get(pk=news)
+    assert (delivery.state, delivery.attempts, delivery.claim) == (OutboxDelivery.DUE, 0, None)
+    assert [one.key for one in list_jobs(who=US, state="waiting")] == [job]
+    assert [one.key for one in list_news(who=US, state="waiting")] == [news]
+    with pytest.raises(NotFound):
+        repeat("news", new_id(), who=US, now=NOW)
+    assert client.post("/console/operation/repeat/", {"kind": "job", "key": "x"}).status_code == 404
+
+
+def test_a_list_asks_as_much_for_three_as_for_one(roles: None) -> None:
+    client, counts = client_of("administrator"), []
+    for more in (1, 2):
+        for _ in range(more):
+            failed_job()
+            given_up()
+        with CaptureQueriesContext(connection) as asked:
+            client.get("/console/operation/")
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "title", "state", "words"),
+    [
+        ({}, "Records", "ok", "answer"),
+        ({"records": {"state": "failed"}}, "Records", "bad", "do not answer"),
+        ({"lake": {"state": "slow"}}, "The lake: measurements", "warn", "slowly"),
+        ({"lake": {"state": "failed", "why": "Gone."}}, "The lake: measurements", "bad", "Gone."),
+        ({"disk": {"state": "low", "free_bytes": 2**20}}, "Disk", "bad", "1.0 MiB are free"),
+        ({"outbox": {"state": "late", "oldest_seconds": 600.0}}, "News between parts", "warn", "10 minutes"),
+        ({"outbox": {"state": "failed", "failed": 3}}, "News between parts", "bad", "3 deliveries"),
+        ({"worker": {"state": "stuck"}}, "Worker", "bad", "no sign of life"),
+        (
+            {"parts": [{"part": "worker", "state": "waiting", "restarts": 4}]},
+            "Work in the background",
+            "bad",
+            "not run",
+        ),
+        ({"parts": [{"part": "web", "state": "running", "restarts": 1}]}, "Pages", "warn", "restarted 1 time"),
+    ],
+)
+def test_health_in_words(changes: dict[str, Any], title: str, state: str, words: str) -> None:
+    found = next(one for one in lines({**WELL, **changes}) if one["title"] == title)
+    assert found["state"] == state
+    assert words in found["what"]
+    assert bool(found["fix"]) == (state != "ok")
+
+
+def test_a_backup_that_is_old_is_told() -> None:
+    assert backup_line(None, NOW)["state"] == "warn"
+    assert backup_line(NOW - timedelta(hours=30), NOW)["state"] == "ok"
+    old = backup_line(NOW - timedelta(days=9), NOW)
+    assert (old["state"], old["what"]) == ("warn", "9 days old")
+
+
+def test_the_page_tells_of_a_backup(roles: None) -> None:
+    audit.record(who=US, now=datetime.now(UTC), verb="city.back_up", thing="backup", key="x")
+    assert "taken within two days" in client_of("administrator").get("/console/operation/").content.decode()
+    assert set(work.STATES.values()) == {"waiting", "running", "failed", "done"}
