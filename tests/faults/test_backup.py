@@ -140,7 +140,7 @@ def test_a_backup_beside_a_load_and_upkeep(fresh: Fresh, place: Fresh, registers
     upkeep.stdout.readline()
     load = city.load(registers, QALA_LOAD_PART_MIB="1")
     wait_for_a_part(load)
-    taken = []
+    taken: list[dict[str, Any]] = []
     while load.poll() is None and len(taken) < 6:
         taken.append(back_up(city, into))
     ended(load)

@@ -91,7 +91,7 @@ def several(count: int = 5) -> list[AuditEntry]:
     ]
 
 
-def key_of(row: AuditEntry) -> object:
+def key_of(row: AuditEntry) -> str | UUID:
     return row.pk.hex if connection.vendor == "sqlite" else row.pk
 
 
