@@ -113,7 +113,7 @@ def test_searching_and_paging(people: dict[str, Person]) -> None:
     assert counts[0] == counts[1], "the page asks more where it shows more"
     assert page.count("<s>a</s>") == 50
     assert 'rel="next"' in page
-    first = client.get("/api/v1/audit", {"verb": "devices.", "limit": 40}).json()
+    first = client.get("/api/v1/audit", {"verb": "devices.", "limit": "40"}).json()
     second = client.get(
         "/api/v1/audit", {"verb": "devices.", "limit": "40", "cursor": str(first["next_cursor"])}
     ).json()
