@@ -83,6 +83,11 @@ def with_databases(folder: Path, like: Path | None = None) -> Path:
     return folder
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Cases are not named by their bytes: an archive holds the second of its making, in which two workers may differ."""
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     """Lay the ground of this process; pytest-django reads the settings inside this hook."""
