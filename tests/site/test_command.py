@@ -81,8 +81,8 @@ def test_doctor_names_who_holds_the_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         found = run_command("doctor", "--port", str(port), data_dir=tmp_path / "city")
-    assert found.returncode == 1
-    assert f"✗ port: Port {port}" in found.stdout
+    assert found.returncode == 0, "a taken port is in the way of qala up alone"
+    assert f"! port: Port {port}" in found.stdout
     assert f"process {os.getpid()}" in found.stdout
     assert "--port" in found.stdout
 
