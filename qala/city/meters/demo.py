@@ -21,20 +21,21 @@ DAYS = 14
 HOUR_US = 3_600_000_000
 SILENT_SHARE, GAP_SHARE, FAULTS = 0.006, 0.05, 6
 
-# mean use by hour of the local day, in the property's unit, and how much homes differ (sigma of a lognormal)
-SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
+# mean use by hour of the local day, in the property's unit, how much homes differ (sigma of a lognormal), and the most that
+# one uses in an hour: below what the models can pass
+SHAPES: dict[str, tuple[tuple[float, ...], float, float]] = {
     "active_energy_import": (
         (.18, .15, .14, .13, .14, .18, .32, .45, .40, .32, .30, .32, .38, .36, .32, .33, .40, .58, .82, .95, .92, .75, .48, .28),
-        0.5,
+        0.5, 11.0,
     ),
     "water_volume": (
         (.002, .001, .001, .001, .002, .006, .018, .026, .022, .014, .011, .010, .012, .011, .010, .010, .012, .017, .024,
          .027, .024, .018, .010, .005),
-        0.55,
+        0.55, 2.5,
     ),
     "heat_energy": (
         (3.1, 3.2, 3.3, 3.4, 3.5, 3.4, 3.2, 2.9, 2.6, 2.3, 2.1, 1.9, 1.8, 1.8, 1.9, 2.0, 2.2, 2.4, 2.6, 2.7, 2.8, 2.9, 3.0, 3.0),
-        0.3,
+        0.3, 16.0,
     ),
 }  # fmt: skip
 
@@ -63,7 +64,7 @@ def _registers(
     rng: np.random.Generator, count: int, name: str, exponent: int, now: datetime
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Instants (µs) and registers (last digits) of ``count`` meters, both (count, hours); -1 where nothing was sent."""
-    shape, spread = SHAPES[name]
+    shape, spread, most = SHAPES[name]
     zone = ZoneInfo(settings.TIME_ZONE)
     end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     first = day_start(local_day(now, zone) - timedelta(days=DAYS), zone)  # whole days, and today so far
@@ -73,7 +74,7 @@ def _registers(
     if name == "heat_energy":  # colder and milder days
         mean *= 1 + 0.25 * np.sin(np.arange(hours) / 24 * 2 * np.pi / 6)
     home = rng.lognormal(0, spread, size=(count, 1))
-    use = mean * home * rng.gamma(2.0, 0.5, size=(count, hours))
+    use = np.minimum(mean * home * rng.gamma(2.0, 0.5, size=(count, hours)), most)
     away = rng.random(count) < 0.04  # nobody at home for some days
     begin = rng.integers(0, hours - 72, size=count)
     hour = np.arange(hours)

@@ -307,9 +307,12 @@ def empty(content: SafeString, title: object, icon_name: str = "inbox") -> SafeS
 
 
 @register.simple_block_tag
-def table(content: SafeString, label: object) -> SafeString:
-    """``{% table _("Devices") %}<thead>…<tbody>…{% endtable %}``: scrolls in itself, its first column stays."""
-    return render("table", content=content, label=label)
+def table(content: SafeString, label: object, stacked: bool = False) -> SafeString:
+    """``{% table _("Devices") %}<thead>…<tbody>…{% endtable %}``: scrolls in itself, its first column stays.
+
+    With ``stacked=True`` a phone shows each row as a block of its own; ``data-label`` says there what a cell holds.
+    """
+    return render("table", content=content, label=label, stacked=stacked)
 
 
 @register.simple_block_tag(takes_context=True)
