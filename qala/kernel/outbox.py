@@ -114,8 +114,10 @@ def _under_way(claim: UUID | None) -> Iterator[None]:
     """A file that is locked during a delivery, so that others on this machine see when its process was killed."""
     path = _mark(claim)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    new = path.with_suffix(".new")
+    with new.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        new.rename(path)  # nobody sees it unlocked: that would be a dead process's
         try:
             yield
         finally:
