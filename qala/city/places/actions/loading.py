@@ -263,6 +263,7 @@ def _overlaps(steps: list[_Step]) -> list[str]:
     """Districts divide a city: a line for each two that would cover each other, of the file or already there."""
     in_file = {step.feature.code for step in steps}
     others = PlaceShape.objects.filter(place__kind="district", valid_to__isnull=True).exclude(place__code__in=in_file)
+    others = others.order_by("place__code")
     rows = [(step.feature.code, step.feature.geometry, step.new is not None) for step in steps]
     rows += [(code, geometry.from_wkb(wkb), False) for code, wkb in others.values_list("place__code", "geometry_wkb")]
     return [
