@@ -119,6 +119,19 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Personal:
+    """What a matter knows of persons, for a person's own copy of it and for erasure.
+
+    ``export`` names ``function(person: UUID) -> dict[str, list[dict]]``: rows by the name of the table, JSON values;
+    ``erase`` names ``function(person: UUID, now: datetime) -> int``: removes the rows or cuts the person out of them,
+    in the transaction of the erasure, and tells how many; a second call finds nothing."""
+
+    title: Any
+    export: str
+    erase: str
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A command line verb, e.g. ``load readings``; ``command`` names a click command."""
 
@@ -142,6 +155,7 @@ class Plug:
     heard: tuple[Heard, ...] = ()
     streams: tuple[Stream, ...] = ()
     checks: tuple[Check, ...] = ()
+    personal: tuple[Personal, ...] = ()
     commands: tuple[Command, ...] = ()
     prepare: str | None = None  # dotted path of ``function()``: idempotent data that the matter needs, after migrations
     demo: str | None = None  # dotted path of ``function(city: DemoCity)``: called in the order of the house
