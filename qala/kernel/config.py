@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         return self.data_dir / "catalogue.sqlite"
 
     @property
+    def drivers_path(self) -> Path:
+        """Device models of this city's own."""
+        return self.data_dir / "drivers"
+
+    @property
     def run_dir(self) -> Path:
         """Sockets, locks, state of running processes: nothing that outlives them."""
         return self.data_dir / "run"

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import RequestFactory
 from django_tasks_db.models import DBTaskResult
 
 from qala.kernel import console, jobs
+from qala.kernel.access import system
 from qala.kernel.errors import BadInput
 from qala.kernel.plug import Job
 from qala.site import bridge, cli, csp, logs, problems, status, worker
 from qala.site.commands.status import human_bytes
+from qala.site.context import menu
 
 NOW = datetime(2026, 5, 12, 9, 0, tzinfo=UTC)
 
@@ -292,3 +295,22 @@ class TestWorker:
         self.tasks().update(status="SUCCESSFUL", finished_at=NOW)
         assert worker.forget_finished(NOW + timedelta(days=6)) == 0
         assert worker.forget_finished(NOW + timedelta(days=8)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "entry"),
+    [
+        ("/console/", "/console/"),
+        ("/console/map/", "/console/map/"),
+        ("/console/devices/", "/console/devices/"),
+        ("/console/models/", "/console/devices/"),
+        ("/console/organisations/x/", "/console/people/"),
+        ("/console/roles/", "/console/people/"),
+        ("/console/loads/devices/", "/console/loads/"),
+        ("/console/me/", None),
+    ],
+)
+def test_the_menu_marks_where_a_page_belongs(path: str, entry: str | None) -> None:
+    request = RequestFactory().get(path)
+    request.who = system("test")  # type: ignore[attr-defined]
+    assert [one["url"] for one in menu(request) if one["active"]] == ([entry] if entry else [])

@@ -31,7 +31,7 @@ class DevicesConfig(MatterConfig):
             urls={"console/": "qala.city.devices.pages.urls"},
             api={"devices": "qala.city.devices.api.devices", "readings": "qala.city.devices.api.readings"},
             menu=(
-                MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20),
+                MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20, also=("devices:models",)),
                 MenuEntry(_("Loads"), "devices:loads", "upload", "devices.load", 30),
             ),
             cards=(

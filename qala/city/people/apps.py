@@ -17,7 +17,11 @@ class PeopleConfig(MatterConfig):
             "roles": "qala.city.people.api.roles",
             "tokens": "qala.city.people.api.tokens",
         },
-        menu=(MenuEntry(_("People"), "people:list", "users", "people.view", 80),),
+        menu=(
+            MenuEntry(
+                _("People"), "people:list", "users", "people.view", 80, also=("people:organisations", "people:roles")
+            ),
+        ),
         permissions=(
             Permission("people.view", _("See persons and what they may do")),
             Permission("people.manage", _("Add persons and organisations, give and end roles")),

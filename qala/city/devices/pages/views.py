@@ -65,7 +65,7 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
     who, now = request.who, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
     device = store.get_device(serial, who=who)
     series = store.series_of(device)
-    driver = drivers.drivers().get(device.model)
+    driver, language = drivers.drivers().get(device.model), get_language() or "en"
     period = asked_period(request, series)
     readings: list[dict[str, Any]] = [
         {
@@ -88,13 +88,15 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
         "devices/device.html",
         {
             "device": device, "driver": driver,
-            "model": driver.title(get_language() or "en") if driver else device.model,
+            "model": driver.title(language) if driver else device.model,
+            "cannot": driver.cannot(language) if driver else "",
+            "measured": [(drivers.property_title(one.property, language), one) for one in series],
             "silent": store.is_silent(device, now=now),
             "expected_minutes": store.expected_minutes(device.model, device.expected_minutes),
             "silent_minutes": round(store.silent_after(device).total_seconds() / 60),
             "changes": shown_changes(device),
             "may_fit": device.state != Device.RETIRED and who.may("devices.fit", device.owner_id),
-            "series": series, "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
+            "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
             "reading_count": len(readings), "changed": changed, "refusals": refusals,
             "cards": cards_at("devices.device", request, who, device=device, period=period),
         },
