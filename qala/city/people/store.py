@@ -22,6 +22,7 @@ from qala.kernel import plug, search
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.config import get_settings
 from qala.kernel.errors import NotFound
+from qala.kernel.secret import secret_hash
 
 from . import rules
 from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn, Token
@@ -309,7 +310,7 @@ def who_of_token(secret: str, address: str, now: datetime) -> Who:
     Args:
         address: where from, as of ``rules.remote_address``.
     """
-    held = Token.objects.select_related("person").filter(sha256=rules.token_hash(secret)).first()
+    held = Token.objects.select_related("person").filter(sha256=secret_hash(secret)).first()
     if held is None:
         why = "unknown"
     elif held.revoked_at is not None:

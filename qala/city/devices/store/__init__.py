@@ -1,3 +1,4 @@
+from .credentials import credentials_good_at, find_by_credential, list_credentials
 from .device_loads import (
     devices_by_serial,
     district_of,
@@ -28,6 +29,7 @@ from .readings import (
 )
 from .registry import (
     DeviceFilter,
+    among,
     count_by_model,
     count_by_state,
     get_device,
@@ -50,9 +52,11 @@ __all__ = [
     "RFC3339",
     "DeviceFilter",
     "Reading",
+    "among",
     "copy_out",
     "count_by_model",
     "count_by_state",
+    "credentials_good_at",
     "current_sql",
     "decimal_sql",
     "devices_by_serial",
@@ -60,6 +64,7 @@ __all__ = [
     "expected_minutes",
     "export_readings",
     "extent",
+    "find_by_credential",
     "find_profile",
     "get_device",
     "get_device_load",
@@ -67,6 +72,7 @@ __all__ = [
     "is_silent",
     "kept_from",
     "list_changes",
+    "list_credentials",
     "list_device_loads",
     "list_devices",
     "list_loads",
