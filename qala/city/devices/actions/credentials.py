@@ -18,6 +18,7 @@ from qala.kernel.ids import new_id
 from qala.kernel.secret import new_secret, secret_hash
 
 from ..models import Device, DeviceCredential
+from ..rules import is_serial
 from ..store import among, credentials_good_at, visible_to
 
 CREDENTIALS = "devices.credentials"
@@ -145,7 +146,7 @@ def _chosen(chosen: Chosen, who: Who, *, retired: bool = False) -> list[tuple[UU
     if not retired:
         found = found.exclude(state=Device.RETIRED)
     if chosen.serials:
-        found = found.filter(serial__in=among(chosen.serials))
+        found = found.filter(serial__in=among([one for one in chosen.serials if is_serial(one)]))
     elif not (chosen.owner or chosen.model):
         raise BadInput(_("Nothing says which devices are meant."), fix=_("Name serials, an owner or a model."))
     if chosen.owner:
