@@ -11,13 +11,14 @@ import structlog
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
 
 from qala.city.people.public import SEEN, SEEN_EVERY, may_use, note_seen, remote_address, who_of, who_of_token
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.errors import QalaError
+from qala.kernel.errors import BadInput, QalaError
 from qala.kernel.ids import new_id
 
 from . import csp, metrics, problems
@@ -75,6 +76,14 @@ def _path(request: HttpRequest) -> str:
     if match is not None and "key" in match.kwargs and match.view_name.startswith("account_"):
         return "/" + match.route
     return request.path[:200]
+
+
+def _holds_nul(given: QueryDict) -> bool:
+    return any("\x00" in text for name, values in given.lists() for text in (name, *values))
+
+
+def _is_plain_form(request: HttpRequest) -> bool:
+    return request.method == "POST" and request.content_type == "application/x-www-form-urlencoded"
 
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -162,12 +171,15 @@ def _usable(person: Any, request: HttpRequest) -> Any:
 
 
 class Problems:
-    """Domain errors that views raise become problem details or a page."""
+    """Domain errors that views raise become problem details or a page; so does a NUL, which no text of ours holds and
+    PostgreSQL takes in none."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path or _holds_nul(request.GET) or (_is_plain_form(request) and _holds_nul(request.POST)):
+            return problems.response(request, BadInput(_("The address or the form holds a NUL character.")))
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
