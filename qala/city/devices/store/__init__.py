@@ -2,12 +2,11 @@ from .device_loads import (
     devices_by_serial,
     district_of,
     get_device_load,
-    list_device_loads,
     places_by_code,
-    refused_device_rows,
     refused_devices_path,
 )
 from .life import list_changes, list_stays, past_districts
+from .lists import DEVICE_LOADS, DEVICES, LOADS, MODELS, REFUSED_DEVICES, REFUSED_READINGS
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -27,17 +26,14 @@ from .readings import (
     touched_series,
 )
 from .registry import (
-    DeviceFilter,
     count_by_model,
     count_by_state,
     get_device,
     get_load,
-    list_devices,
     list_loads,
     list_series,
     points_in,
     refused_path,
-    refused_rows,
     resolve_series,
     series_of,
     status,
@@ -47,8 +43,13 @@ from .registry import (
 from .silence import expected_minutes, is_silent, silent_after
 
 __all__ = [
+    "DEVICES",
+    "DEVICE_LOADS",
+    "LOADS",
+    "MODELS",
+    "REFUSED_DEVICES",
+    "REFUSED_READINGS",
     "RFC3339",
-    "DeviceFilter",
     "Reading",
     "copy_out",
     "count_by_model",
@@ -67,8 +68,6 @@ __all__ = [
     "is_silent",
     "kept_from",
     "list_changes",
-    "list_device_loads",
-    "list_devices",
     "list_loads",
     "list_profiles",
     "list_readings",
@@ -80,10 +79,8 @@ __all__ = [
     "past_districts",
     "places_by_code",
     "points_in",
-    "refused_device_rows",
     "refused_devices_path",
     "refused_path",
-    "refused_rows",
     "register_series",
     "resolve_series",
     "serials_of_load",
