@@ -135,6 +135,14 @@ class Personal:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of the matter: ``declared`` names a ``qala.kernel.lists.List``, ``url`` the URL name of its page."""
+
+    declared: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A command line verb, e.g. ``load readings``; ``command`` names a click command."""
 
@@ -159,6 +167,7 @@ class Plug:
     streams: tuple[Stream, ...] = ()
     checks: tuple[Check, ...] = ()
     personal: tuple[Personal, ...] = ()
+    lists: tuple[Listed, ...] = ()
     commands: tuple[Command, ...] = ()
     prepare: str | None = None  # dotted path of ``function()``: idempotent data that the matter needs, after migrations
     demo: str | None = None  # dotted path of ``function(city: DemoCity)``: called in the order of the house

@@ -5,7 +5,20 @@ from datetime import timedelta
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.measures import Measure
-from qala.kernel.plug import Card, Command, Heard, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
+from qala.kernel.plug import (
+    Card,
+    Command,
+    Heard,
+    Job,
+    Layer,
+    Listed,
+    MatterConfig,
+    MenuEntry,
+    Permission,
+    Plug,
+    Stream,
+    Told,
+)
 
 STAFF = ("analyst", "manager", "engineer", "operator")
 
@@ -77,12 +90,24 @@ class DevicesConfig(MatterConfig):
                 Command("credentials check", "qala.city.devices.commands.check_credential"),
                 Command("drivers check", "qala.city.devices.commands.check_driver"),
                 Command("export readings", "qala.city.devices.commands.export_readings"),
+                Command("export devices", "qala.city.devices.commands.export_devices"),
+                Command("export loads", "qala.city.devices.commands.export_loads"),
+                Command("export device-loads", "qala.city.devices.commands.export_device_loads"),
+                Command("export models", "qala.city.devices.commands.export_models"),
             ),
             jobs=(
                 Job("devices.fail_interrupted_loads", "qala.city.devices.jobs.fail_interrupted_loads",
                     every=timedelta(minutes=1), title=_("Notice loads that were interrupted")),
                 Job("devices.measure", "qala.city.devices.jobs.measure_devices", every=timedelta(days=1),
                     title=_("Count devices in use and those that report")),
+            ),
+            lists=(
+                Listed("qala.city.devices.store.DEVICES", "devices:list"),
+                Listed("qala.city.devices.store.LOADS", "devices:loads"),
+                Listed("qala.city.devices.store.DEVICE_LOADS", "devices:load_devices"),
+                Listed("qala.city.devices.store.MODELS", "devices:models"),
+                Listed("qala.city.devices.store.REFUSED_READINGS", "devices:load"),
+                Listed("qala.city.devices.store.REFUSED_DEVICES", "devices:device_load"),
             ),
             measures=(
                 Measure("devices.active_count", _("Devices in use"), "1", "place", ("day",), IN_USE, ("owner", "model")),

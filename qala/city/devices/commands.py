@@ -19,6 +19,7 @@ from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import BadInput, NotFound
 from qala.kernel.instants import Instant
+from qala.kernel.list_commands import export_command
 from qala.kernel.paging import span_of
 
 from . import actions, store
@@ -228,5 +229,12 @@ def check_driver(file: Path) -> None:
 
 
 def prepare() -> None:
-    """What a data folder needs of devices: no load of a dead process is shown as running."""
+    """What a data folder needs of devices: no load of a dead process is shown as running, all are found by search."""
     actions.fail_interrupted_loads(now=SYSTEM_CLOCK.now())
+    actions.index_loads()
+
+
+export_devices = export_command(store.DEVICES, _("Write the registry of devices to a CSV or XLSX file."))
+export_loads = export_command(store.LOADS, _("Write the list of loads of readings to a CSV or XLSX file."))
+export_device_loads = export_command(store.DEVICE_LOADS, _("Write the list of files of devices to a CSV or XLSX file."))
+export_models = export_command(store.MODELS, _("Write the list of device models to a CSV or XLSX file."))

@@ -90,6 +90,8 @@ class Device(models.Model):
     address = models.CharField(max_length=200, blank=True)
     is_demo = models.BooleanField(default=False)
 
+    silent: bool  # set by the store for a list: whether it is silent now
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -117,7 +119,8 @@ class Device(models.Model):
             models.Index(fields=["model", "serial"], name="device_by_model"),
             models.Index(fields=["district", "serial"], name="device_by_district"),
             models.Index(fields=["state", "serial"], name="device_by_state"),
-            models.Index(fields=["last_seen_at"], name="device_by_last_seen"),
+            models.Index(fields=["last_seen_at", "serial"], name="device_by_last_seen"),
+            models.Index(fields=["installed_at", "serial"], name="device_by_installed"),
             models.Index(
                 fields=["expected_minutes"], condition=Q(expected_minutes__isnull=False), name="device_by_expected"
             ),

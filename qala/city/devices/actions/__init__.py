@@ -5,7 +5,7 @@ from .load import fail_interrupted_loads, load_readings
 from .load_devices import DeviceSummary, load_devices, refusal
 from .measuring import measure_devices
 from .news import mark_seen, tell_kept
-from .registry import NewDevice, register_devices, require_for
+from .registry import NewDevice, index_loads, register_devices, require_for
 from .run import Summary
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Summary",
     "end_credentials",
     "fail_interrupted_loads",
+    "index_loads",
     "issue_credentials",
     "keep_readings",
     "keep_registers",

@@ -3,12 +3,11 @@ from .device_loads import (
     devices_by_serial,
     district_of,
     get_device_load,
-    list_device_loads,
     places_by_code,
-    refused_device_rows,
     refused_devices_path,
 )
 from .life import list_changes, list_stays, past_districts
+from .lists import DEVICE_LOADS, DEVICES, LOADS, MODELS, REFUSED_DEVICES, REFUSED_READINGS
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -28,18 +27,15 @@ from .readings import (
     touched_series,
 )
 from .registry import (
-    DeviceFilter,
     among,
     count_by_model,
     count_by_state,
     get_device,
     get_load,
-    list_devices,
     list_loads,
     list_series,
     points_in,
     refused_path,
-    refused_rows,
     resolve_series,
     series_of,
     status,
@@ -49,8 +45,13 @@ from .registry import (
 from .silence import expected_minutes, is_silent, silent_after
 
 __all__ = [
+    "DEVICES",
+    "DEVICE_LOADS",
+    "LOADS",
+    "MODELS",
+    "REFUSED_DEVICES",
+    "REFUSED_READINGS",
     "RFC3339",
-    "DeviceFilter",
     "Reading",
     "among",
     "copy_out",
@@ -73,8 +74,6 @@ __all__ = [
     "kept_from",
     "list_changes",
     "list_credentials",
-    "list_device_loads",
-    "list_devices",
     "list_loads",
     "list_profiles",
     "list_readings",
@@ -86,10 +85,8 @@ __all__ = [
     "past_districts",
     "places_by_code",
     "points_in",
-    "refused_device_rows",
     "refused_devices_path",
     "refused_path",
-    "refused_rows",
     "register_series",
     "resolve_series",
     "serials_of_load",
