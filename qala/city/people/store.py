@@ -283,6 +283,45 @@ def has_second_factor(person: Person) -> bool:
     return bool(held.exists())
 
 
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A passkey in a person's list; ``alone`` where it signs in without a password."""
+
+    id: int
+    name: str
+    alone: bool
+    added_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactors:
+    """What a person set up: an authenticator ``app``, ``passkeys``, ``recovery`` codes."""
+
+    app: bool
+    recovery: bool
+    passkeys: tuple[Passkey, ...]
+
+    def __bool__(self) -> bool:
+        return self.app or bool(self.passkeys)
+
+
+def second_factors_of(person: Person) -> SecondFactors:
+    """A person's second factors, passkeys in the order in which they were added; one query."""
+    held = list(Authenticator.objects.filter(user_id=person.pk).order_by("created_at", "pk"))
+    kinds = {one.type for one in held}
+    return SecondFactors(
+        app=Authenticator.Type.TOTP in kinds,
+        recovery=Authenticator.Type.RECOVERY_CODES in kinds,
+        passkeys=tuple(
+            Passkey(one.pk, wrapped.name, bool(wrapped.is_passwordless), one.created_at, one.last_used_at)
+            for one in held
+            if one.type == Authenticator.Type.WEBAUTHN
+            for wrapped in (one.wrap(),)
+        ),
+    )
+
+
 def own_sessions(who: Who) -> QuerySet[SignIn]:
     """One's own sessions; nobody's for who is no person."""
     own = _self(who)

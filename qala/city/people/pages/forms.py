@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, ClassVar
 
 from allauth.account import forms
 from allauth.core import ratelimit
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
+from allauth.mfa.webauthn import forms as webauthn
+from allauth.mfa.webauthn.internal.auth import parse_authentication_response
 from django import forms as plain
 from django.contrib.auth.password_validation import get_default_password_validators
 from django.forms import Form
@@ -81,6 +84,52 @@ class SecondFactorAgainForm(_InOurWords, mfa.ReauthenticateForm):  # type: ignor
 
 class ActivateSecondFactorForm(_InOurWords, totp.ActivateTOTPForm):  # type: ignore[misc]
     labels: ClassVar = {"code": _("Code")}
+
+
+class _Careful(Form):
+    """What a browser answers for a passkey is made of whatever its sender likes: allauth reads it with less care."""
+
+    NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
+
+    def full_clean(self) -> None:
+        try:
+            super().full_clean()
+        except self.NONSENSE:
+            self.add_error("credential", gettext("This code is not right."))
+
+
+class AddPasskeyForm(_Careful, _InOurWords, webauthn.AddWebAuthnForm):  # type: ignore[misc]
+    labels: ClassVar = {"name": pgettext_lazy("passkey", "Name"), "passwordless": _("Sign in with it alone")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].widget.attrs["maxlength"] = 100
+        self.fields["passwordless"].initial = True
+        self.fields["passwordless"].help_text = _(
+            "Asks for a finger, a face or a PIN. Take the tick out for a security key that can't: then it is asked for "
+            "after the password."
+        )
+
+    def clean_name(self) -> str:
+        return str(super().clean_name())[:100]
+
+
+class PasskeyForm(_Careful, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]
+    """A passkey as second factor."""
+
+
+class PasskeyAgainForm(_Careful, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]
+    """A passkey once more."""
+
+
+class SignInByPasskeyForm(_Careful, webauthn.LoginWebAuthnForm):  # type: ignore[misc]
+    """A passkey alone is two factors only where its holder was verified: one begun as second factor does not do."""
+
+    def clean_credential(self) -> Any:
+        told = parse_authentication_response(self.cleaned_data["credential"])
+        if not told.response.authenticator_data.is_user_verified():
+            raise plain.ValidationError(gettext("This passkey did not say that it was you. Sign in with the password."))
+        return super().clean_credential()
 
 
 class PasswordAgainForm(_InOurWords, forms.ReauthenticateForm):  # type: ignore[misc]

@@ -51,7 +51,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "people/me.html",
         {
             "form": form, "person": person, "sessions": sessions, "others": [one for one in sessions if not one["here"]],
-            "second_factor": store.has_second_factor(person), "tokens": store.list_tokens(who=who, own=True), "memberships": store.memberships_of(person, who=who, now=now),
+            "second_factor": store.second_factors_of(person), "tokens": store.list_tokens(who=who, own=True), "memberships": store.memberships_of(person, who=who, now=now),
         },
     )  # fmt: skip
 
