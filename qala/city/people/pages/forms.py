@@ -205,7 +205,7 @@ class GiveRoleForm(Form):
     def __init__(self, *args: Any, who: Who, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         scope = who.scope(actions.MANAGE)
-        self.organisations = {one.code: one for one in store.list_organisations() if scope.covers(one.pk)}
+        self.organisations = {one.code: one for one in store.list_organisations(closed=False) if scope.covers(one.pk)}
         roles = [one for one in store.list_roles() if all(who.may(key) for key in one.permissions)]
         role: Any = self.fields["role"]
         role.choices = [("", "–"), *((one.key, one.title) for one in roles)]
@@ -247,13 +247,31 @@ class NewOrganisationForm(OrganisationForm):
 
 
 class RoleForm(Form):
+    title_kk = plain.CharField(label=_("Title in Kazakh"), max_length=100, required=False)
+    title_ru = plain.CharField(label=_("Title in Russian"), max_length=100, required=False)
+    title_en = plain.CharField(label=_("Title in English"), max_length=100, required=False)
     permissions = plain.MultipleChoiceField(label=_("Permissions"), required=False, widget=plain.CheckboxSelectMultiple)
+    needs_second_factor = plain.BooleanField(
+        label=_("Needs a second factor"), required=False,
+        help_text=_("Who holds it and has none is led to set one up; until then no role of theirs opens anything."),
+    )  # fmt: skip
     why = plain.CharField(label=_("Why"), max_length=500, required=False, help_text=_("Kept in the audit log."))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, everything: bool = False, **kwargs: Any) -> None:
+        """``everything``: the administrator's role, whose permissions are not for choosing."""
         super().__init__(*args, **kwargs)
-        field: Any = self.fields["permissions"]
-        field.choices = [(one.key, one.title) for one in plug.declared("permissions")]
+        if everything:
+            del self.fields["permissions"]
+        else:
+            field: Any = self.fields["permissions"]
+            field.choices = [(one.key, one.title) for one in plug.declared("permissions")]
+
+
+class NewRoleForm(RoleForm):
+    key = plain.CharField(
+        label=_("Key"), max_length=50, help_text=_("Short, for files and commands: Latin letters, digits, - and _. It stays.")
+    )  # fmt: skip
+    field_order = ("key",)
 
 
 class TokenForm(Form):
@@ -283,7 +301,9 @@ class TokenForm(Form):
         if owner is None:
             held = {key for key, _title in permissions.choices}
             self.theirs = {
-                one.code: one for one in store.list_organisations() if any(who.may(key, one.pk) for key in held)
+                one.code: one
+                for one in store.list_organisations(closed=False)
+                if any(who.may(key, one.pk) for key in held)
             }
         if len(self.theirs) > 1:
             organisations: Any = self.fields["organisations"]
