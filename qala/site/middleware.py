@@ -12,6 +12,8 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
@@ -107,9 +109,22 @@ class AskingPerson:
         if language:
             translation.activate(language)
             request.LANGUAGE_CODE = language
+        if _must_set_up(request):
+            return redirect("people:second_factor")
         response = self.get_response(request)
         _note_seen(request)
         return response
+
+
+def _must_set_up(request: HttpRequest) -> bool:
+    """Whether the console stays closed: the asker holds a role that needs a second factor, and has none.
+
+    Whoever lacks it is granted nothing at any door (``who_of``); this only leads them to where they set one up.
+    """
+    if not request.path.startswith("/console/") or request.path == reverse("people:second_factor"):
+        return False
+    asker = request.who.kind  # type: ignore[attr-defined]
+    return asker == "person" and bool(request.user.lacks_second_factor)  # type: ignore[union-attr]
 
 
 def _note_seen(request: HttpRequest) -> None:

@@ -39,6 +39,7 @@ def create_token(
 
     Raises:
         BadInput: name, permissions or days cannot be; every fault is named.
+        Conflict: the organisation is closed.
         NotAllowed, SignInNeeded: the asker is no person, or does not hold what the token would.
     """
     _require_person(who)
@@ -62,6 +63,8 @@ def create_token(
     refuse(faults)
     if owner is not None:
         who.require(MANAGE, owner.pk)
+        if owner.closed_at is not None:
+            raise Conflict(_("{name} is closed: it is given no tokens.").format(name=owner.name))
         require_no_more_permissions(who, wanted, owner.pk)
     elif who.id is None:
         raise NotAllowed(_("Only a person has tokens of their own; name an organisation."))
