@@ -1,6 +1,6 @@
 """The words of the design system for templates; built in, so that no template loads it. Shown on /console/style/.
 
-Filters: ``number`` ``decimals`` ``register`` ``unit`` ``moment`` ``day`` ``clock``.
+Filters: ``number`` ``decimals`` ``register`` ``unit`` ``size`` ``moment`` ``day`` ``clock``.
 Tags: ``icon`` ``badge`` ``stat`` ``when`` ``period`` ``bars`` ``progress`` ``crumbs`` ``tabs`` ``pager`` ``sort_header``
 ``field`` ``param_replace`` ``chart_head`` ``chart_words`` ``live_head``; with a body up to ``end…``: ``card`` ``notice`` ``empty`` ``table`` ``filters`` ``list_view``.
 """
@@ -58,6 +58,12 @@ def register_(value: int | str | None, exponent: int = 0) -> str:
 def unit(code: object) -> str:
     """``{{ "m3"|unit }}``: a unit as it is written."""
     return text.unit_text(code)
+
+
+@register.filter
+def size(value: float | None) -> str:
+    """``{{ part.bytes|size }}``: ``1.5 KiB``."""
+    return "–" if value is None or isinstance(value, str) else text.bytes_text(value)
 
 
 @register.filter

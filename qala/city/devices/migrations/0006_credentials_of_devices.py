@@ -8,7 +8,7 @@ import qala.kernel.ids
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("devices", "0004_silent_devices"),
+        ("devices", "0005_lists"),
     ]
 
     operations = [
