@@ -125,6 +125,23 @@ class Settings(BaseSettings):
         20.0, gt=0, le=300, description="How long the mail server may take for each answer."
     )
     email_from: str = Field("qala@localhost", description="Sender of mails.")
+    oidc_name: str = Field(
+        "OpenID Connect",
+        max_length=60,
+        description="What the sign-in page calls the service of `QALA_OIDC_SERVER_URL`.",
+    )
+    oidc_server_url: str | None = Field(
+        None,
+        description="Issuer of the city's own sign-in service (OpenID Connect), `https://…`; its settings are read from "
+        "`/.well-known/openid-configuration` below it. Unset: there is no such way to sign in.",
+    )
+    oidc_client_id: str = Field("", description="Id that the sign-in service knows this city by.")
+    oidc_client_secret: SecretStr | None = Field(None, description="Secret that goes with it.")
+    oidc_register: bool = Field(
+        False,
+        description="Whether who comes from the sign-in service with a verified e-mail address and has no account gets "
+        "one, without any role. Unset: only who was invited comes in.",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Form of log lines; `auto` is console on a terminal and JSON elsewhere."
     )
@@ -178,6 +195,15 @@ class Settings(BaseSettings):
         if not named or url.path.strip("/") or url.query or url.fragment:
             raise ValueError("it is scheme://user:password@host:port and no more; %40 stands for @ in a name")
         return value
+
+    @field_validator("oidc_server_url")
+    @classmethod
+    def _safe_url(cls, value: str | None) -> str | None:
+        url = urlsplit(value or "")
+        near = url.scheme == "http" and url.hostname in ("localhost", "127.0.0.1", "::1")
+        if value and (not url.hostname or (url.scheme != "https" and not near)):
+            raise ValueError("it begins with https:// (http:// for this very machine alone)")
+        return value.rstrip("/") if value else None
 
     @field_validator("city_zone")
     @classmethod

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib import messages
@@ -22,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.config import get_settings
+from qala.kernel.errors import BadInput, NotFound
 
 from . import actions, rules
 from .models import Person
@@ -92,6 +95,29 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if public is None:
             return url
         return public.rstrip("/") + url.removeprefix(self.request.build_absolute_uri("/").rstrip("/"))
+
+
+class OutsideAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Who comes from the city's own sign-in service is somebody that Qala knows, or nobody."""
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        """Match somebody who comes for the first time by an address that the service verified.
+
+        Raises:
+            ImmediateHttpResponse: nobody of that address may come in so.
+        """
+        if sociallogin.is_existing:
+            return
+        verified = [one.email for one in sociallogin.email_addresses if one.verified is True]
+        try:
+            sociallogin.user, sociallogin.account = actions.join_outside_account(
+                now=SYSTEM_CLOCK.now(), provider=sociallogin.account.provider, uid=sociallogin.account.uid,
+                email=verified[0] if verified else "", name=sociallogin.user.name,
+                register=get_settings().oidc_register,
+            )  # fmt: skip
+        except (BadInput, NotFound) as error:
+            messages.error(request, f"{error.what} {error.fix}".strip())
+            raise ImmediateHttpResponse(HttpResponseRedirect(reverse("account_login"))) from None
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]

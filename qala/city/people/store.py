@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
@@ -357,6 +358,11 @@ def second_factors_of(person: Person) -> SecondFactors:
             for wrapped in (one.wrap(),)
         ),
     )
+
+
+def has_outside_account(person: Person) -> bool:
+    """Whether an account of the city's own sign-in service is joined to this person's."""
+    return bool(SocialAccount.objects.filter(user_id=person.pk).exists())
 
 
 def own_sessions(who: Who) -> QuerySet[SignIn]:

@@ -6,6 +6,7 @@ from .checks import MANAGE
 from .invitations import accept_invitation, invite, invite_again
 from .memberships import end_membership, join
 from .organisations import change_organisation, close_organisation, create_organisation, reopen_organisation
+from .outside import join_outside_account, leave_outside_account
 from .persons import (
     create_first_administrator,
     create_person,
@@ -44,6 +45,8 @@ __all__ = [
     "invite",
     "invite_again",
     "join",
+    "join_outside_account",
+    "leave_outside_account",
     "note_second_factor",
     "note_seen",
     "prepare_roles",
