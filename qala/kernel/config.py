@@ -142,6 +142,11 @@ class Settings(BaseSettings):
         description="Whether who comes from the sign-in service with a verified e-mail address and has no account gets "
         "one, without any role. Unset: only who was invited comes in.",
     )
+    backup_dir: Path | None = Field(
+        None, description="Folder outside the data folder where the city is backed up each day. Unset: not by itself."
+    )
+    backup_hour: int = Field(2, ge=0, le=23, description="Hour of the city's day from which that back-up is taken.")
+    backup_keep: int = Field(14, ge=1, le=10_000, description="How many back-ups the daily one leaves; older ones go.")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Form of log lines; `auto` is console on a terminal and JSON elsewhere."
     )
@@ -288,7 +293,8 @@ def get_settings() -> Settings:
         ) from None
     except ValueError as error:  # the TOML itself does not parse
         raise BadInput(f"{toml_file()} is not TOML: {error}", fix="Correct that line.") from None
-    return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+    named = {name: getattr(settings, name) for name in ("data_dir", "backup_dir")}
+    return settings.model_copy(update={name: path.absolute() for name, path in named.items() if path is not None})
 
 
 def _refuse_data_dir() -> None:
