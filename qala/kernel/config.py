@@ -98,6 +98,12 @@ class Settings(BaseSettings):
         "Unset: mails are written to `outgoing-mail/` in the data folder.",
     )
     email_from: str = Field("qala@localhost", description="Sender of mails.")
+    mail_retry_hours: int = Field(
+        48, ge=1, le=720, description="How long a mail is tried again, with growing waits, before it is given up."
+    )
+    notices_keep_days: int = Field(
+        180, ge=1, description="How long notices and what became of their deliveries are kept."
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Form of log lines; `auto` is console on a terminal and JSON elsewhere."
     )

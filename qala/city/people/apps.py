@@ -23,7 +23,10 @@ class PeopleConfig(MatterConfig):
             Permission("people.manage", _("Add persons and organisations, give and end roles")),
         ),
         grants={"manager": ("people.view",)},
-        told=(Told("people.person_disabled", "person: id of the person whose account was closed"),),
+        told=(
+            Told("people.person_disabled", "person: id of the person whose account was closed"),
+            Told("people.second_factor_reset", "person: id of the person who signs in without one now"),
+        ),
         commands=(
             Command("init", "qala.city.people.commands.init"),
             Command("people list", "qala.city.people.commands.list_people"),

@@ -6,6 +6,7 @@ from .measuring import measure_devices
 from .news import mark_seen, tell_kept
 from .registry import NewDevice, register_devices, require_for
 from .run import Summary
+from .silences import find_silent
 
 __all__ = [
     "DeviceSummary",
@@ -13,6 +14,7 @@ __all__ = [
     "NewDevice",
     "Summary",
     "fail_interrupted_loads",
+    "find_silent",
     "keep_readings",
     "keep_registers",
     "load_devices",

@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.plug import cards_at
 
 from .. import actions, store
 from ..rules import remote_address
@@ -52,6 +53,7 @@ def account(request: HttpRequest) -> HttpResponse:
         {
             "form": form, "person": person, "sessions": sessions, "others": [one for one in sessions if not one["here"]],
             "second_factor": store.has_second_factor(person), "tokens": store.list_tokens(who=who, own=True), "memberships": store.memberships_of(person, who=who, now=now),
+            "cards": cards_at("people.me", request, who),
         },
     )  # fmt: skip
 
