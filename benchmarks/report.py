@@ -26,6 +26,7 @@ RUNS = {
     "locate": ("locate", ()),
     "devices": ("devices", ()),
     "web": ("web", ()),
+    "hostile": ("hostile", ()),
 }
 PAGE = ROOT / "docs" / "performance.md"
 INTRODUCTION = """# Performance
@@ -42,6 +43,7 @@ WORDS = {
     "locate": "Points to places",
     "devices": "A file of devices",
     "web": "Pages beside event streams",
+    "hostile": "Fuzzed requests",
 }
 
 

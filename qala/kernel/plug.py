@@ -34,13 +34,16 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """An entry of the console's menu; ``url`` is a URL name, ``icon`` a Lucide icon's name."""
+    """An entry of the console's menu; ``url`` is a URL name, ``icon`` a Lucide icon's name.
+
+    ``also`` names lists whose pages belong to the entry beside those below its own address."""
 
     title: Any
     url: str
     icon: str
     permission: str
     order: int
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,14 @@ class Personal:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of the matter: ``declared`` names a ``qala.kernel.lists.List``, ``url`` the URL name of its page."""
+
+    declared: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A command line verb, e.g. ``load readings``; ``command`` names a click command."""
 
@@ -171,6 +182,7 @@ class Plug:
     streams: tuple[Stream, ...] = ()
     checks: tuple[Check, ...] = ()
     personal: tuple[Personal, ...] = ()
+    lists: tuple[Listed, ...] = ()
     commands: tuple[Command, ...] = ()
     prepare: str | None = None  # dotted path of ``function()``: idempotent data that the matter needs, after migrations
     demo: str | None = None  # dotted path of ``function(city: DemoCity)``: called in the order of the house

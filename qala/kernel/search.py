@@ -84,7 +84,7 @@ def count(kind: str, query: str = "") -> int:
 
 def _found(kind: str, query: str) -> QuerySet[SearchRow]:
     found = SearchRow.objects.filter(kind=kind)
-    pieces = [word if len(word) >= 3 else f"  {word}" for word in _fold(query[:LONGEST_QUERY]).split()[:MOST_WORDS]]
+    pieces = [word if len(word) >= 3 else f"  {word}" for word in folded(query[:LONGEST_QUERY]).split()[:MOST_WORDS]]
     if not pieces:
         return found
     if connection.vendor == "sqlite":
@@ -96,14 +96,14 @@ def _found(kind: str, query: str) -> QuerySet[SearchRow]:
     return found
 
 
-def _fold(text: str) -> str:
+def folded(text: str) -> str:
     """One spelling of what readers take as the same; NUL and broken surrogates, which no database takes, fall out."""
     clean = text.encode("utf-8", "ignore").decode().replace("\x00", " ")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", clean).casefold()).replace("ё", "е")
 
 
 def _spaced(text: str) -> str:
-    return "".join(f"  {word}" for word in _fold(text).split())
+    return "".join(f"  {word}" for word in folded(text).split())
 
 
 def _key(key: Key) -> str:

@@ -178,6 +178,7 @@ INLINE = re.compile(
 )
 # What needs no translation: names, and signs that are the same in all three languages.
 SAME_EVERYWHERE = {
+    "XLSX",
     "Qala",
     "API",
     "OpenAPI",

@@ -13,6 +13,8 @@ from ninja.files import UploadedFile
 
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import uploaded_file
+from qala.kernel.list_pages import asked_by_api, next_cursor
+from qala.kernel.lists import Look
 from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, span_of
 
 from . import actions, store
@@ -45,6 +47,7 @@ class DeviceOut(Schema):
 class DevicePage(Schema):
     items: list[DeviceOut]
     count: int
+    more: bool
     next_cursor: str | None
 
 
@@ -112,6 +115,42 @@ class ChangeOut(Schema):
     why: str
 
 
+class ChosenIn(Schema):
+    """Devices by serial; or where there are none all in use of an owner (its code), a model, or both."""
+
+    serials: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=100_000)] = []
+    owner: Annotated[str, Field(max_length=80)] = ""
+    model: Annotated[str, Field(max_length=64)] = ""
+    why: Why = ""
+
+    def chosen(self) -> actions.Chosen:
+        return actions.Chosen(tuple(self.serials), self.owner, self.model)
+
+
+class CredentialsIn(ChosenIn):
+    """`renew`: also those that have one, which stays good for `overlap_hours` more."""
+
+    renew: bool = False
+    overlap_hours: Annotated[int, Field(ge=0, le=744)] = 0
+
+
+class SecretOut(Schema):
+    serial: str
+    secret: str
+
+
+class CredentialsOut(Schema):
+    """`kept`: devices that had a credential and kept it."""
+
+    batch: UUID
+    secrets: list[SecretOut]
+    kept: int
+
+
+class EndedOut(Schema):
+    ended: int
+
+
 class ReadingOut(Schema):
     serial: str
     property: str
@@ -132,14 +171,15 @@ class ReadingPage(Schema):
 @devices.get("", response=DevicePage, summary="Devices that you may see, by serial")
 def list_devices(
     request: HttpRequest, query: str = "", state: str = "", model: str = "", owner: str = "", district: str = "",
-    silent: Annotated[bool, Query(description="Only devices that are silent now.")] = False, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    silent: Annotated[bool, Query(description="Only devices that are silent now.")] = False,
+    sort: Annotated[str, Query(description="`serial`, `state`, `model`, `last_seen` or `installed`; `-` before it: the other way round.")] = "serial",
+    cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:  # fmt: skip
+    """`count` is counted to 10,000; where there are more, `more` says so."""
     now = SYSTEM_CLOCK.now()
-    narrowed = store.DeviceFilter(
-        query=query, state=state, model=model, owner=owner, district=district, silent_at=now if silent else None
-    )
-    after = decode_cursor(cursor, str) if cursor else ()
-    rows, count, following = store.list_devices(narrowed, who=request.who, after=after, limit=limit)  # type: ignore[attr-defined]
+    values = {"state": state, "model": model, "owner": owner, "district": district, "silent": silent}
+    asked = asked_by_api(query=query, values=values, sort=sort, cursor=cursor, limit=limit)
+    found = store.DEVICES.page(asked, Look(request.who, now))  # type: ignore[attr-defined]
     items = [
         {
             "serial": row.serial, "model": row.model, "state": row.state, "owner": row.owner.code if row.owner else None,
@@ -149,9 +189,9 @@ def list_devices(
             "expected_minutes": store.expected_minutes(row.model, row.expected_minutes),
             "silent": store.is_silent(row, now=now), "meter_point": row.meter_point, "address": row.address,
         }
-        for row in rows
+        for row in found.rows
     ]  # fmt: skip
-    return {"items": items, "count": count, "next_cursor": encode_cursor(*following) if following else None}
+    return {"items": items, "count": found.total, "more": found.more, "next_cursor": next_cursor(found)}
 
 
 @devices.post("/load", response=DeviceLoadOut, summary="Load a file of devices, CSV or XLSX")
@@ -166,6 +206,26 @@ def load_devices(
             path=path, name=file.name or "", who=request.who, now=SYSTEM_CLOCK.now(), dry_run=dry_run,  # type: ignore[attr-defined]
             keep_good=keep_good,
         )  # fmt: skip
+
+
+@devices.post(
+    "/credentials", response=CredentialsOut, summary="Give devices credentials; the secrets are in the answer alone"
+)
+def issue_credentials(request: HttpRequest, given: CredentialsIn) -> dict[str, object]:
+    """For who is signed in; a token gives no credentials."""
+    issued = actions.issue_credentials(
+        given.chosen(), who=request.who, now=SYSTEM_CLOCK.now(), renew=given.renew,  # type: ignore[attr-defined]
+        overlap_hours=given.overlap_hours, why=given.why,
+    )  # fmt: skip
+    secrets = [{"serial": serial, "secret": secret} for serial, secret in issued.secrets]
+    return {"batch": issued.batch, "secrets": secrets, "kept": issued.kept}
+
+
+@devices.post("/credentials/end", response=EndedOut, summary="End the credentials of devices at once")
+def end_credentials(request: HttpRequest, given: ChosenIn) -> dict[str, int]:
+    """For who is signed in; `ended` counts the devices that had one."""
+    ended = actions.end_credentials(given.chosen(), who=request.who, now=SYSTEM_CLOCK.now(), why=given.why)  # type: ignore[attr-defined]
+    return {"ended": ended}
 
 
 @devices.get("/{serial}/changes", response=list[ChangeOut], summary="What happened to a device, latest first")

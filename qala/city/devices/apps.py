@@ -5,7 +5,20 @@ from datetime import timedelta
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.measures import Measure
-from qala.kernel.plug import Card, Command, Heard, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
+from qala.kernel.plug import (
+    Card,
+    Command,
+    Heard,
+    Job,
+    Layer,
+    Listed,
+    MatterConfig,
+    MenuEntry,
+    Permission,
+    Plug,
+    Stream,
+    Told,
+)
 
 STAFF = ("analyst", "manager", "engineer", "operator")
 
@@ -31,7 +44,7 @@ class DevicesConfig(MatterConfig):
             urls={"console/": "qala.city.devices.pages.urls"},
             api={"devices": "qala.city.devices.api.devices", "readings": "qala.city.devices.api.readings"},
             menu=(
-                MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20),
+                MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20, also=("devices:models", "devices:credentials")),
                 MenuEntry(_("Loads"), "devices:loads", "upload", "devices.load", 30),
             ),
             cards=(
@@ -39,6 +52,8 @@ class DevicesConfig(MatterConfig):
                      "devices.view", 10),
                 Card("devices.loads", "console.home", "devices/card_loads.html", "qala.city.devices.pages.cards.loads",
                      "devices.load", 30),
+                Card("devices.credential", "devices.device", "devices/card_credential.html",
+                     "qala.city.devices.pages.credentials.credential_card", "devices.credentials", 90),
             ),
             layers=(
                 Layer("devices.points", _("Devices"), "qala.city.devices.pages.cards.points", "devices.view", 20),
@@ -47,6 +62,7 @@ class DevicesConfig(MatterConfig):
                 Permission("devices.view", _("See devices and their readings")),
                 Permission("devices.load", _("Load files of readings and see what was refused")),
                 Permission("devices.fit", _("Move, exchange and retire devices")),
+                Permission("devices.credentials", _("Give devices credentials and end them")),
                 Permission("devices.manage", _("Register devices and change them")),
             ),
             grants={
@@ -54,12 +70,13 @@ class DevicesConfig(MatterConfig):
                 "mayor": ("devices.view",),
                 "crew": ("devices.view", "devices.fit"),
                 "engineer": ("devices.view", "devices.load", "devices.fit"),
-                "manager": ("devices.view", "devices.load", "devices.fit", "devices.manage"),
+                "manager": ("devices.view", "devices.load", "devices.fit", "devices.manage", "devices.credentials"),
             },
             lake_tables=(READINGS, REFUSALS),
             told=(
                 Told("devices.registered", "count; devices: ids of the first hundred"),
                 Told("devices.changed", "count; devices: their ids, some thousands in one event; fields: names of those that changed; since: RFC 3339, or null: since ever"),
+                Told("devices.credentials_changed", "count; devices: ids of those that got another credential or lost theirs, some thousands in one event"),
                 Told("devices.readings_kept", "source; first, last, at (when they were kept): RFC 3339; counts read, new, new_versions, already_there, refused"),
                 Told("devices.load_ended", "load: id of the load that is done or failed"),
                 Told("devices.silent_found", "organisation: id of the owner, or null; count; serials: the first twenty; at: RFC 3339; of devices that fell silent since the news before"),
@@ -70,8 +87,15 @@ class DevicesConfig(MatterConfig):
             commands=(
                 Command("load devices", "qala.city.devices.commands.load_devices"),
                 Command("load readings", "qala.city.devices.commands.load_readings"),
+                Command("credentials issue", "qala.city.devices.commands.issue_credentials"),
+                Command("credentials end", "qala.city.devices.commands.end_credentials"),
+                Command("credentials check", "qala.city.devices.commands.check_credential"),
                 Command("drivers check", "qala.city.devices.commands.check_driver"),
                 Command("export readings", "qala.city.devices.commands.export_readings"),
+                Command("export devices", "qala.city.devices.commands.export_devices"),
+                Command("export loads", "qala.city.devices.commands.export_loads"),
+                Command("export device-loads", "qala.city.devices.commands.export_device_loads"),
+                Command("export models", "qala.city.devices.commands.export_models"),
             ),
             jobs=(
                 Job("devices.fail_interrupted_loads", "qala.city.devices.jobs.fail_interrupted_loads",
@@ -80,6 +104,14 @@ class DevicesConfig(MatterConfig):
                     title=_("Tell of devices that fell silent")),
                 Job("devices.measure", "qala.city.devices.jobs.measure_devices", every=timedelta(days=1),
                     title=_("Count devices in use and those that report")),
+            ),
+            lists=(
+                Listed("qala.city.devices.store.DEVICES", "devices:list"),
+                Listed("qala.city.devices.store.LOADS", "devices:loads"),
+                Listed("qala.city.devices.store.DEVICE_LOADS", "devices:load_devices"),
+                Listed("qala.city.devices.store.MODELS", "devices:models"),
+                Listed("qala.city.devices.store.REFUSED_READINGS", "devices:load"),
+                Listed("qala.city.devices.store.REFUSED_DEVICES", "devices:device_load"),
             ),
             measures=(
                 Measure("devices.active_count", _("Devices in use"), "1", "place", ("day",), IN_USE, ("owner", "model")),

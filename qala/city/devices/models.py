@@ -90,6 +90,8 @@ class Device(models.Model):
     address = models.CharField(max_length=200, blank=True)
     is_demo = models.BooleanField(default=False)
 
+    silent: bool  # set by the store for a list: whether it is silent now
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -117,7 +119,8 @@ class Device(models.Model):
             models.Index(fields=["model", "serial"], name="device_by_model"),
             models.Index(fields=["district", "serial"], name="device_by_district"),
             models.Index(fields=["state", "serial"], name="device_by_state"),
-            models.Index(fields=["last_seen_at"], name="device_by_last_seen"),
+            models.Index(fields=["last_seen_at", "serial"], name="device_by_last_seen"),
+            models.Index(fields=["installed_at", "serial"], name="device_by_installed"),
             models.Index(
                 fields=["expected_minutes"], condition=Q(expected_minutes__isnull=False), name="device_by_expected"
             ),
@@ -197,6 +200,36 @@ class DeviceChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.device_id} {self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+
+class DeviceCredential(models.Model):
+    """What a device proves with that it is itself: good over ``[made_at, ends_at)``; ``None``: until further notice.
+
+    The secret itself is not kept, only its hash.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="credentials")
+    batch = models.UUIDField()
+    sha256 = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField()
+    made_by_id = models.UUIDField(null=True)
+    made_by_name = models.CharField(max_length=200)
+    ends_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device"], condition=Q(ends_at__isnull=True), name="device_credential_one_without_end"
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("made_at")), name="device_credential_in_order"
+            ),
+        ]
+        indexes = [models.Index(fields=["device", "-made_at"], name="device_credential_by_device")]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} since {self.made_at:%Y-%m-%d %H:%M}"
 
 
 class Series(models.Model):

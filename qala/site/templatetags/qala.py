@@ -1,8 +1,8 @@
 """The words of the design system for templates; built in, so that no template loads it. Shown on /console/style/.
 
-Filters: ``number`` ``decimals`` ``register`` ``unit`` ``moment`` ``day`` ``clock``.
+Filters: ``number`` ``decimals`` ``register`` ``unit`` ``size`` ``moment`` ``day`` ``clock``.
 Tags: ``icon`` ``badge`` ``stat`` ``when`` ``period`` ``bars`` ``progress`` ``crumbs`` ``tabs`` ``pager`` ``sort_header``
-``field`` ``param_replace`` ``chart_head`` ``chart_words`` ``live_head``; with a body up to ``end…``: ``card`` ``notice`` ``empty`` ``table`` ``filters``.
+``field`` ``param_replace`` ``chart_head`` ``chart_words`` ``live_head``; with a body up to ``end…``: ``card`` ``notice`` ``empty`` ``table`` ``filters`` ``list_view``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from django.templatetags.static import static
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.list_pages import ShownList
 from qala.site.formats import drawing, text, words
 
 register = template.Library()
@@ -56,6 +58,12 @@ def register_(value: int | str | None, exponent: int = 0) -> str:
 def unit(code: object) -> str:
     """``{{ "m3"|unit }}``: a unit as it is written."""
     return text.unit_text(code)
+
+
+@register.filter
+def size(value: float | None) -> str:
+    """``{{ part.bytes|size }}``: ``1.5 KiB``."""
+    return "–" if value is None or isinstance(value, str) else text.bytes_text(value)
 
 
 @register.filter
@@ -320,6 +328,29 @@ def filters(context: template.Context, content: SafeString, label: object = "") 
     """A list's filter bar: fields and a button in a form that asks by GET."""
     path = context["request"].path if "request" in context else ""
     return render("filters", content=content, label=label or _("Filter"), path=path)
+
+
+@register.simple_block_tag(takes_context=True)
+def list_view(context: template.Context, content: SafeString, list: ShownList) -> SafeString:
+    """``{% list_view list %}What will be here and how to begin.{% endlist_view %}``: a list of ``kernel.list_pages``
+    with its search, filters, choice of columns, files, table and pages; the body is said where it holds nothing."""
+    count = text.number_text(list.total)
+    if list.found.more:
+        counted = _("more than {n} rows").format(n=count)
+    else:
+        counted = ngettext("{n} row", "{n} rows", list.total).format(n=count)
+    return SafeString(
+        render_to_string(
+            "site/parts/list.html",
+            {
+                "list": list, "content": content, "path": context["request"].path, "counted": counted,
+                "csv": param_replace(context, form="csv"), "xlsx": param_replace(context, form="xlsx"),
+                "begin": "" if list.first_page else param_replace(context, after=None),
+                "later": param_replace(context, after=list.next) if list.next else "", "now": context.get("now"),
+            },
+            request=context["request"],
+        )
+    )  # fmt: skip
 
 
 def render(part: str, **values: Any) -> SafeString:

@@ -1,20 +1,28 @@
+from .credentials import CREDENTIALS, Chosen, Issued, Plan, end_credentials, issue_credentials, plan_credentials
 from .keep import Kept, keep_readings, reading_table
 from .life import keep_registers, move_device, retire_device, swap_device
 from .load import fail_interrupted_loads, load_readings
 from .load_devices import DeviceSummary, load_devices, refusal
 from .measuring import measure_devices
 from .news import mark_seen, tell_kept
-from .registry import NewDevice, register_devices, require_for
+from .registry import NewDevice, index_loads, register_devices, require_for
 from .run import Summary
 from .silences import find_silent
 
 __all__ = [
+    "CREDENTIALS",
+    "Chosen",
     "DeviceSummary",
+    "Issued",
     "Kept",
     "NewDevice",
+    "Plan",
     "Summary",
+    "end_credentials",
     "fail_interrupted_loads",
     "find_silent",
+    "index_loads",
+    "issue_credentials",
     "keep_readings",
     "keep_registers",
     "load_devices",
@@ -22,6 +30,7 @@ __all__ = [
     "mark_seen",
     "measure_devices",
     "move_device",
+    "plan_credentials",
     "reading_table",
     "refusal",
     "register_devices",

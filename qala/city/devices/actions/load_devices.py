@@ -30,7 +30,7 @@ from ..models import Device, DeviceChange, DeviceLoad, DeviceRefusal
 from ..rules import DeviceRow, RefusedRow
 from ..store import devices_by_serial, refused_devices_path
 from .device_file import read_devices
-from .registry import NewDevice, device_row, insert_devices, put_words, tell_registered
+from .registry import NewDevice, device_row, insert_devices, put_load_words, put_words, tell_registered
 from .run import writable
 from .spool import digest
 from .spots import Spot, find_spots
@@ -128,6 +128,7 @@ def load_devices(
     try:
         with transaction.atomic():
             load.save(force_insert=True)
+            put_load_words([load])
             if keep:
                 _keep(made, plan.changes, load, who, now)
     except IntegrityError:

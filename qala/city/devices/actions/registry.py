@@ -17,7 +17,7 @@ from qala.kernel.access import Who
 from qala.kernel.errors import BadInput, Conflict, NotAllowed
 from qala.kernel.geometry import cell_of
 
-from ..models import Device, Series
+from ..models import Device, DeviceLoad, Load, Series
 from ..rules import SERIAL, is_serial
 
 
@@ -133,6 +133,22 @@ def put_words(rows: Iterable[Device]) -> None:
     search.put(
         "device", ((str(row.pk), f"{row.serial} {row.model} {row.meter_point} {row.address}".rstrip()) for row in rows)
     )
+
+
+def put_load_words(rows: Sequence[Load | DeviceLoad]) -> None:
+    """Set the words by which loads are found."""
+    for kind, model in (("load", Load), ("device_load", DeviceLoad)):
+        search.put(kind, ((row.pk, f"{row.file_name} {row.who_name}") for row in rows if isinstance(row, model)))
+
+
+def index_loads() -> None:
+    """Have all loads found by search; for a data folder from before they were."""
+    if search.count("load") < Load.objects.count():
+        with transaction.atomic():
+            put_load_words(list(Load.objects.only("pk", "file_name", "who_name")))
+    if search.count("device_load") < DeviceLoad.objects.count():
+        with transaction.atomic():
+            put_load_words(list(DeviceLoad.objects.only("pk", "file_name", "who_name")))
 
 
 def tell_registered(rows: Sequence[Device], *, now: datetime) -> None:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.conf import settings
+from django.db import transaction
 from numpy.typing import NDArray
 
 from qala.kernel.access import Who
@@ -32,6 +33,7 @@ from .keep import READING, Kept, Ordered, in_order, keep_ordered
 from .matching import Matching
 from .numbering import number
 from .plain import Plain, may_be_plain, read_cells, take_plain
+from .registry import put_load_words
 from .spool import Part, spool
 from .staging import Columns, parse_cells, read_header, stage_lines, stage_rows
 
@@ -104,12 +106,14 @@ class Run:
 
     def start(self, key: UUID, profile_name: str) -> None:
         """Write the load's row."""
-        self.load = Load.objects.create(
-            pk=key, file_name=writable(self.path.name)[:255], file_bytes=self.path.stat().st_size,
-            profile=writable(profile_name)[:64], profile_text=self.profile.model_dump(mode="json"),
-            started_at=self.clock.now(), who_id=self.who.id, who_name=self.who.name[:200],
-            organisation_id=self.owner_id,
-        )  # fmt: skip
+        with transaction.atomic():
+            self.load = Load.objects.create(
+                pk=key, file_name=writable(self.path.name)[:255], file_bytes=self.path.stat().st_size,
+                profile=writable(profile_name)[:64], profile_text=self.profile.model_dump(mode="json"),
+                started_at=self.clock.now(), who_id=self.who.id, who_name=self.who.name[:200],
+                organisation_id=self.owner_id,
+            )  # fmt: skip
+            put_load_words([self.load])
         self.summary.load_id = key
 
     def go(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
@@ -12,6 +12,7 @@ from qala import drivers
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import file_answer, uploaded_file
 from qala.kernel.errors import NotFound, QalaError
+from qala.kernel.list_pages import file_of, list_answer, look_of, shown_list
 
 from .. import actions, store
 from ..models import DeviceRefusal
@@ -20,10 +21,12 @@ from .forms import LoadForm
 
 
 @require_http_methods(["GET", "POST"])
-def load_page(request: HttpRequest) -> HttpResponse:
+def load_page(request: HttpRequest) -> HttpResponseBase:
     """A form that takes a file; what became of it has a page of its own."""
     who = request.who  # type: ignore[attr-defined]
     who.require("devices.manage")
+    if request.GET.get("form"):
+        return file_of(request, store.DEVICE_LOADS, look_of(request))
     form = LoadForm(request.POST or None, request.FILES or None)
     error: QalaError | None = None
     if request.method == "POST" and form.is_valid():
@@ -41,31 +44,23 @@ def load_page(request: HttpRequest) -> HttpResponse:
         request,
         "devices/load_devices.html",
         {
-            "form": form, "error": error, "loads": store.list_device_loads(who=who), "columns": DEVICE_COLUMNS,
-            "needed": NEEDED, "models": sorted(drivers.drivers()),
+            "form": form, "error": error, "list": shown_list(request, store.DEVICE_LOADS, look_of(request)),
+            "columns": DEVICE_COLUMNS, "needed": NEEDED, "models": sorted(drivers.drivers()),
         },
         status=422 if error is not None or form.errors else 200,
     )  # fmt: skip
 
 
-def result_page(request: HttpRequest, key: UUID) -> HttpResponse:
+def result_page(request: HttpRequest, key: UUID) -> HttpResponseBase:
     """What became of a file of devices, its bad rows with line and reason."""
     load = store.get_device_load(key, who=request.who)  # type: ignore[attr-defined]
     labels = dict(DeviceRefusal.choices)
-    return render(
-        request,
-        "devices/device_load.html",
-        {
-            "load": load,
-            "reasons": [
-                {"title": labels.get(reason, reason), "count": count}
-                for reason, count in load.refused_by_reason.items()
-            ],
-            "refused": [
-                {**row, "reason": labels.get(row["reason"], row["reason"])} for row in store.refused_device_rows(load)
-            ],
-        },
-    )
+    return list_answer(
+        request, store.REFUSED_DEVICES, "devices/device_load.html", of=load, load=load,
+        reasons=[
+            {"title": labels.get(reason, reason), "count": count} for reason, count in load.refused_by_reason.items()
+        ],
+    )  # fmt: skip
 
 
 def download_refused(request: HttpRequest, key: UUID) -> HttpResponseBase:

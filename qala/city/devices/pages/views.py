@@ -11,53 +11,25 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 
 from qala import drivers
-from qala.city.people.public import list_organisations
-from qala.city.places.public import list_places
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import export_file, file_answer
 from qala.kernel.errors import NotFound
-from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor
+from qala.kernel.list_pages import list_answer
 from qala.kernel.plug import cards_at
 
-from .. import store
+from .. import actions, store
 from ..models import Device, RefusalReason, Series
 from ..rules import Period, period_of
 from .life import shown_changes
 
 SHOWN_READINGS = 200
-SORTS = ("serial", "-serial", "last_seen", "-last_seen")
 
 
-def device_list(request: HttpRequest) -> HttpResponse:
-    who, now, asked = request.who, SYSTEM_CLOCK.now(), request.GET  # type: ignore[attr-defined]
-    narrowed = store.DeviceFilter(
-        query=asked.get("q", "")[:200], state=asked.get("state", ""), model=asked.get("model", ""),
-        owner=asked.get("owner", ""), district=asked.get("district", ""),
-        silent_at=now if asked.get("silent") else None,
-    )  # fmt: skip
-    sort = asked.get("sort", "serial")
-    sort = sort if sort in SORTS else "serial"
-    kinds = (str,) if sort.endswith("serial") else (cursor_instant, str)
-    after = decode_cursor(asked["after"], *kinds) if asked.get("after") else ()
-    rows, total, following = store.list_devices(narrowed, who=who, sort=sort, after=after)
-    language = get_language() or "en"
-    titles = {key: driver.title(language) for key, driver in drivers.drivers().items()}
-    return render(
-        request,
-        "devices/list.html",
-        {
-            "rows": [
-                {
-                    "device": row, "model": titles.get(row.model, row.model),
-                    "silent": store.is_silent(row, now=now),
-                }
-                for row in rows
-            ],
-            "total": total, "next": encode_cursor(*following) if following else "", "sort": sort, "narrowed": narrowed,
-            "models": titles, "owners": list_organisations(), "districts": list_places("district", who=who),
-            "states": [Device.REGISTERED, Device.ACTIVE, Device.RETIRED], "first_page": not after,
-            "may_manage": who.may("devices.manage"),
-        },
+def device_list(request: HttpRequest) -> HttpResponseBase:
+    who = request.who  # type: ignore[attr-defined]
+    return list_answer(
+        request, store.DEVICES, "devices/list.html", may_manage=who.may("devices.manage"),
+        may_give_credentials=who.may(actions.CREDENTIALS),
     )  # fmt: skip
 
 
@@ -65,7 +37,7 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
     who, now = request.who, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
     device = store.get_device(serial, who=who)
     series = store.series_of(device)
-    driver = drivers.drivers().get(device.model)
+    driver, language = drivers.drivers().get(device.model), get_language() or "en"
     period = asked_period(request, series)
     readings: list[dict[str, Any]] = [
         {
@@ -88,13 +60,15 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
         "devices/device.html",
         {
             "device": device, "driver": driver,
-            "model": driver.title(get_language() or "en") if driver else device.model,
+            "model": driver.title(language) if driver else device.model,
+            "cannot": driver.cannot(language) if driver else "",
+            "measured": [(drivers.property_title(one.property, language), one) for one in series],
             "silent": store.is_silent(device, now=now),
             "expected_minutes": store.expected_minutes(device.model, device.expected_minutes),
             "silent_minutes": round(store.silent_after(device).total_seconds() / 60),
             "changes": shown_changes(device),
             "may_fit": device.state != Device.RETIRED and who.may("devices.fit", device.owner_id),
-            "series": series, "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
+            "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
             "reading_count": len(readings), "changed": changed, "refusals": refusals,
             "cards": cards_at("devices.device", request, who, device=device, period=period),
         },
@@ -120,30 +94,21 @@ def download_readings(request: HttpRequest, serial: str, form: str) -> HttpRespo
         return file_answer(path, f"{serial}-readings-{period.first}-{period.last}.{form}")
 
 
-def load_list(request: HttpRequest) -> HttpResponse:
-    loads = store.list_loads(who=request.who)  # type: ignore[attr-defined]
-    return render(request, "devices/loads.html", {"loads": loads})
+def load_list(request: HttpRequest) -> HttpResponseBase:
+    return list_answer(request, store.LOADS, "devices/loads.html")
 
 
-def load_page(request: HttpRequest, key: UUID) -> HttpResponse:
+def load_page(request: HttpRequest, key: UUID) -> HttpResponseBase:
     load = store.get_load(key, who=request.who)  # type: ignore[attr-defined]
     reasons = dict(RefusalReason.choices)
-    return render(
-        request,
-        "devices/load.html",
-        {
-            "load": load,
-            "percent": round(100 * load.share),
-            "reasons": [
-                {"title": reasons.get(key, key), "count": count}
-                for key, count in sorted(load.refused_by_reason.items(), key=lambda pair: -pair[1])
-            ],
-            "refused": [
-                {**row, "reason": reasons.get(row["reason"], row["reason"])} for row in store.refused_rows(load)
-            ],
-            "serials": store.serials_of_load(load, limit=30),
-        },
-    )
+    return list_answer(
+        request, store.REFUSED_READINGS, "devices/load.html", of=load, load=load, percent=round(100 * load.share),
+        reasons=[
+            {"title": reasons.get(key, key), "count": count}
+            for key, count in sorted(load.refused_by_reason.items(), key=lambda pair: -pair[1])
+        ],
+        serials=store.serials_of_load(load, limit=30),
+    )  # fmt: skip
 
 
 def download_refused(request: HttpRequest, key: UUID) -> HttpResponseBase:

@@ -1,13 +1,13 @@
+from .credentials import credentials_good_at, find_by_credential, list_credentials
 from .device_loads import (
     devices_by_serial,
     district_of,
     get_device_load,
-    list_device_loads,
     places_by_code,
-    refused_device_rows,
     refused_devices_path,
 )
 from .life import list_changes, list_stays, past_districts
+from .lists import DEVICE_LOADS, DEVICES, LOADS, MODELS, REFUSED_DEVICES, REFUSED_READINGS
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -27,17 +27,15 @@ from .readings import (
     touched_series,
 )
 from .registry import (
-    DeviceFilter,
+    among,
     count_by_model,
     count_by_state,
     get_device,
     get_load,
-    list_devices,
     list_loads,
     list_series,
     points_in,
     refused_path,
-    refused_rows,
     resolve_series,
     series_of,
     status,
@@ -47,12 +45,19 @@ from .registry import (
 from .silence import expected_minutes, is_silent, silent_after, silent_at
 
 __all__ = [
+    "DEVICES",
+    "DEVICE_LOADS",
+    "LOADS",
+    "MODELS",
+    "REFUSED_DEVICES",
+    "REFUSED_READINGS",
     "RFC3339",
-    "DeviceFilter",
     "Reading",
+    "among",
     "copy_out",
     "count_by_model",
     "count_by_state",
+    "credentials_good_at",
     "current_sql",
     "decimal_sql",
     "devices_by_serial",
@@ -60,6 +65,7 @@ __all__ = [
     "expected_minutes",
     "export_readings",
     "extent",
+    "find_by_credential",
     "find_profile",
     "get_device",
     "get_device_load",
@@ -67,8 +73,7 @@ __all__ = [
     "is_silent",
     "kept_from",
     "list_changes",
-    "list_device_loads",
-    "list_devices",
+    "list_credentials",
     "list_loads",
     "list_profiles",
     "list_readings",
@@ -80,10 +85,8 @@ __all__ = [
     "past_districts",
     "places_by_code",
     "points_in",
-    "refused_device_rows",
     "refused_devices_path",
     "refused_path",
-    "refused_rows",
     "register_series",
     "resolve_series",
     "serials_of_load",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -53,11 +51,6 @@ def visible_device_loads(who: Who) -> QuerySet[DeviceLoad]:
     return DeviceLoad.objects.all() if scope.everything else DeviceLoad.objects.filter(who_id=who.id)
 
 
-def list_device_loads(*, who: Who, limit: int = 20) -> list[DeviceLoad]:
-    """The latest loads of devices."""
-    return list(visible_device_loads(who).order_by("-at")[:limit])
-
-
 def get_device_load(key: UUID, *, who: Who) -> DeviceLoad:
     """One load of devices.
 
@@ -73,12 +66,3 @@ def get_device_load(key: UUID, *, who: Who) -> DeviceLoad:
 def refused_devices_path(key: UUID) -> Path:
     """Where the refused rows of a load of devices lie: CSV with line, serial, reason, content."""
     return Path(settings.QALA.loads_dir) / str(key) / "refused-devices.csv"
-
-
-def refused_device_rows(load: DeviceLoad, *, limit: int = 100) -> list[dict[str, Any]]:
-    """The first refused rows of a load of devices: line, serial, reason, content."""
-    path = refused_devices_path(load.pk)
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [row for row, _ in zip(csv.DictReader(file), range(limit), strict=False)]

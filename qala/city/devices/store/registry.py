@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -17,7 +14,6 @@ from django.db import connection
 from django.db.models import Count, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from qala.kernel import search
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
@@ -26,80 +22,12 @@ from ..rules import allowance, is_serial
 from .silence import expected_minutes, silent_at
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceFilter:
-    """What a list of devices is narrowed to; empty fields do not narrow.
-
-    Args:
-        silent_at: only devices that were silent at that instant, each by what is expected of it.
-    """
-
-    query: str = ""
-    state: str = ""
-    model: str = ""
-    owner: str = ""
-    district: str = ""
-    silent_at: datetime | None = None
-
-
 def visible_to(who: Who) -> QuerySet[Device]:
     """The devices that the asker may see: all, or those of their organisations."""
     scope = who.scope("devices.view")
     if scope.everything:
         return Device.objects.all()
     return Device.objects.filter(owner__in=scope.organisations) if scope else Device.objects.none()
-
-
-def list_devices(
-    narrowed: DeviceFilter, *, who: Who, sort: str = "serial", after: Sequence[Any] = (), limit: int = 50
-) -> tuple[list[Device], int, tuple[str, ...]]:
-    """A page of devices with owner and district, how many there are in all, and where the next page begins.
-
-    Args:
-        sort: ``serial`` or ``last_seen``, with ``-`` before it the other way round.
-        after: what the page before gave as its end.
-    """
-    who.require("devices.view")
-    found = _narrowed(visible_to(who), narrowed)
-    falling, key = sort.startswith("-"), sort.lstrip("-")
-    if key == "last_seen":  # those that never reported have no place in this order
-        found = found.filter(last_seen_at__isnull=False)
-    total = found.count()
-    sign, side = ("-", "lt") if falling else ("", "gt")
-    if key == "serial":
-        found = found.order_by(f"{sign}serial")
-        if after:
-            found = found.filter(**{f"serial__{side}": after[-1]})
-    else:
-        found = found.order_by(f"{sign}last_seen_at", "serial")
-        if len(after) == 2:
-            at = after[0] if isinstance(after[0], datetime) else datetime.fromisoformat(after[0])
-            found = found.filter(Q(**{f"last_seen_at__{side}": at}) | Q(last_seen_at=at, serial__gt=after[1]))
-    rows = list(found.select_related("owner", "district")[: limit + 1])
-    following: tuple[str, ...] = ()
-    if len(rows) > limit:
-        rows = rows[:limit]
-        last = rows[-1]
-        following = (last.serial,)
-        if key != "serial" and last.last_seen_at is not None:
-            following = (last.last_seen_at.isoformat(), last.serial)
-    return rows, total, following
-
-
-def _narrowed(found: QuerySet[Device], narrowed: DeviceFilter) -> QuerySet[Device]:
-    if narrowed.query.strip():
-        found = found.filter(pk__in=search.matching("device", narrowed.query))
-    if narrowed.state:
-        found = found.filter(state=narrowed.state)
-    if narrowed.model:
-        found = found.filter(model=narrowed.model)
-    if narrowed.owner:
-        found = found.filter(owner__code=narrowed.owner)
-    if narrowed.district:
-        found = found.filter(district__code=narrowed.district)
-    if narrowed.silent_at is not None:
-        found = found.filter(silent_at(narrowed.silent_at))
-    return found
 
 
 def get_device(serial: str, *, who: Who) -> Device:
@@ -185,7 +113,7 @@ def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:
     rows = visible_to(who).values("state").annotate(n=Count("id"))
     counts = dict.fromkeys((Device.REGISTERED, Device.ACTIVE, Device.RETIRED), 0)
     counts.update({row["state"]: row["n"] for row in rows})
-    counts["silent"] = _narrowed(visible_to(who), DeviceFilter(silent_at=now)).count()
+    counts["silent"] = visible_to(who).filter(silent_at(now)).count()
     return counts
 
 
@@ -228,15 +156,6 @@ def get_load(key: UUID, *, who: Who) -> Load:
 def refused_path(load: Load) -> Path:
     """Where the refused rows of a load lie: CSV with line, reason, content."""
     return Path(settings.QALA.loads_dir) / str(load.pk) / "refused.csv"
-
-
-def refused_rows(load: Load, *, limit: int = 50) -> list[dict[str, Any]]:
-    """The first refused rows of a load: line, reason, content."""
-    path = refused_path(load)
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [row for row, _ in zip(csv.DictReader(file), range(limit), strict=False)]
 
 
 def status() -> dict[str, int | float | str]:

@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qala.city.devices.models import Device
-from qala.city.devices.store import find_profile, get_device, list_devices, list_loads, list_series, page_readings
-from qala.city.devices.store.registry import DeviceFilter
+from qala.city.devices.store import DEVICES, find_profile, get_device, list_loads, list_series, page_readings
 from qala.city.meters.actions import close
 from qala.city.meters.store import page_intervals
 from qala.city.people.models import Organisation, Person
@@ -21,6 +20,7 @@ from qala.city.people.public import who_of
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.errors import NotAllowed, NotFound, SignInNeeded
 from qala.kernel.lake import Lake
+from qala.kernel.lists import Asked, Look
 from qala.kernel.paging import encode_cursor
 from qala.kernel.ranges import TimeRange
 from tests import factories
@@ -112,7 +112,7 @@ def test_a_person_without_a_role_may_not(utilities: dict[str, Organisation], cli
 def test_the_store_itself_is_told_who_asks(utilities: dict[str, Organisation]) -> None:
     engineer = factories.asker("engineer", utilities["mine"])
     reads: list[Callable[[Who], object]] = [
-        lambda who: list_devices(DeviceFilter(), who=who),
+        lambda who: DEVICES.page(Asked(), Look(who, NOW)),
         lambda who: list_series(who=who),
         lambda who: get_device("mine-1", who=who),
         lambda who: page_readings(

@@ -23,13 +23,14 @@ from django.test.utils import CaptureQueriesContext
 
 from qala.city.devices.actions import DeviceSummary, load_devices
 from qala.city.devices.models import Device, DeviceLoad, DeviceRefusal, Series
-from qala.city.devices.store import DeviceFilter, list_devices
+from qala.city.devices.store import DEVICES
 from qala.city.people.models import Organisation
 from qala.city.people.public import who_of
 from qala.city.places.public import Place, load_places, read_features
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.errors import BadInput, NotAllowed, NotFound, SignInNeeded, TooMuch
 from qala.kernel.lake import Lake
+from qala.kernel.lists import Asked, Look
 from qala.kernel.models import AuditEntry, OutboxEvent
 from qala.site.testing import run_command
 from tests import factories
@@ -92,7 +93,7 @@ def test_a_file_registers_devices_with_all_that_it_says(load: LoadFile, city: No
     entry = AuditEntry.objects.get(verb="devices.load_devices")
     assert (entry.thing_kind, entry.after and entry.after["new"]) == ("device_load", 3)
     assert OutboxEvent.objects.get(name="devices.registered").payload["count"] == 3
-    assert [row.serial for row in list_devices(DeviceFilter(query="MP-7"), who=US)[0]] == ["W-1"]
+    assert [row.serial for row in DEVICES.page(Asked(query="MP-7"), Look(US, NOW)).rows] == ["W-1"]
 
 
 def test_loading_again_changes_nothing(load: LoadFile, city: None) -> None:

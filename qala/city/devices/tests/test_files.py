@@ -14,10 +14,11 @@ import pytest
 
 from qala.city.devices.actions import load_readings
 from qala.city.devices.models import Load
-from qala.city.devices.store import get_load, list_refusals, refused_rows
+from qala.city.devices.store import REFUSED_READINGS, get_load, list_refusals
 from qala.kernel.clock import SetClock
 from qala.kernel.errors import BadInput, QalaError, TooMuch
 from qala.kernel.lake import get_lake
+from qala.kernel.lists import Asked, Look
 
 from . import conftest
 from .conftest import NOW, US, profile_of
@@ -256,7 +257,9 @@ def test_every_refused_row_has_its_line_its_reason_and_what_it_was(load: conftes
     assert set(current("m").values()) == {-7}
     latest = Load.objects.latest("started_at")
     assert latest.refused_by_reason == found.refused_by_reason
-    assert [(int(one["line"]), one["reason"]) for one in refused_rows(latest, limit=100)] == expected
+    assert [
+        (int(one["line"]), one["reason"]) for one in REFUSED_READINGS.every(Asked(), Look(US, NOW, latest))
+    ] == expected
     shown = list_refusals("m")
     assert len({line for _, line, *_ in shown}) == len(shown), "loading again shows a refusal once"
     assert get_load(latest.pk, who=US).rows_refused == len(BAD_ROWS)

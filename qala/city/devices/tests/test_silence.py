@@ -13,11 +13,12 @@ from qala.city.devices.actions import measure_devices, move_device
 from qala.city.devices.models import Device
 from qala.city.devices.pages.cards import points
 from qala.city.devices.rules import allowance
-from qala.city.devices.store import DeviceFilter, count_by_state, is_silent, list_devices
+from qala.city.devices.store import DEVICES, count_by_state, is_silent
 from qala.city.places.public import Place
 from qala.kernel import measures
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.lake import Lake
+from qala.kernel.lists import Asked, Look
 from tests import factories
 
 from . import conftest
@@ -64,8 +65,8 @@ def fleet(db: None) -> set[str]:
 
 
 def test_silent_by_what_is_expected_of_each(fleet: set[str]) -> None:
-    rows, count, _next = list_devices(DeviceFilter(silent_at=NOW), who=US)
-    assert ({row.serial for row in rows}, count) == (fleet, len(fleet))
+    found = DEVICES.page(Asked(values={"silent": True}), Look(US, NOW))
+    assert ({row.serial for row in found.rows}, found.total) == (fleet, len(fleet))
     assert {row.serial for row in Device.objects.all() if is_silent(row, now=NOW)} == fleet
     assert count_by_state(who=US, now=NOW)["silent"] == len(fleet)
 
@@ -76,7 +77,7 @@ def test_silence_is_asked_with_as_many_questions_for_three_as_for_one(db: None) 
         seen(f"d-{number}", "daiad-swm", 500, expected_minutes=60 * number)
         if number != 2:
             with CaptureQueriesContext(connection) as asked:
-                list_devices(DeviceFilter(silent_at=NOW), who=US)
+                DEVICES.page(Asked(values={"silent": True}), Look(US, NOW))
             counts.append(len(asked))
     assert counts[0] == counts[1]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("devices", "0004_silent_devices"),
+        ("devices", "0006_credentials_of_devices"),
     ]
 
     operations = [
