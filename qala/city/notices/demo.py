@@ -18,7 +18,6 @@ from .models import Attempt, Delivery, Notice
 # e-mail address: kind, hours ago, whether it was read, data beyond the organisation's names
 TOLD: tuple[tuple[str, str, float, bool, dict[str, Any]], ...] = (
     ("engineer.water@demo.qala", "devices.silent", 3, False, {"count": 4, "serials": ["DW-0017", "DW-0102", "DW-0311", "DW-0420"]}),
-    ("engineer.water@demo.qala", "people.role_given", 700, True, {"role": {"kk": "Инженер", "ru": "Инженер", "en": "Engineer"}}),
     ("manager.water@demo.qala", "devices.silent", 3, False, {"count": 4, "serials": ["DW-0017", "DW-0102", "DW-0311", "DW-0420"]}),
     ("engineer.power@demo.qala", "devices.silent", 3, False, {"count": 1, "serials": ["DP-0066"]}),
     ("engineer.heat@demo.qala", "people.second_factor_reset", 52, False, {}),

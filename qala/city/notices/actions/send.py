@@ -30,7 +30,8 @@ from ..models import Attempt, Delivery, Notice
 from .make import SEND
 
 BATCH = 20
-LEASE = timedelta(minutes=10)  # longer than a server may take over one mail: its every answer is waited for 20 s
+LEAST_LEASE = timedelta(minutes=10)
+ANSWERS = 12  # that a server gives over one mail, each as slowly as the settings allow
 MOST_MERGED = 100  # notices that one digest shows
 PEOPLE_AT_ONCE = 200  # whose digests are made in one go
 REASON = 500
@@ -73,6 +74,11 @@ def send_due(*, clock: Clock = SYSTEM_CLOCK, most: int = BATCH) -> int:
     return len(rows)
 
 
+def lease() -> timedelta:
+    """How long a mail is left to who claimed it: longer than its server may take."""
+    return max(LEAST_LEASE, timedelta(seconds=ANSWERS * settings.QALA.email_timeout_seconds))
+
+
 def _claim(now: datetime, most: int) -> list[Delivery]:
     claim = new_id()
     free = Q(leased_until__isnull=True) | Q(leased_until__lte=now)
@@ -80,7 +86,7 @@ def _claim(now: datetime, most: int) -> list[Delivery]:
     keys = list(due.order_by("next_try_at").values_list("pk", flat=True)[:most])
     if not keys:
         return []
-    due.filter(pk__in=keys).update(claim=claim, leased_until=now + LEASE)
+    due.filter(pk__in=keys).update(claim=claim, leased_until=now + lease())
     mine = Delivery.objects.filter(claim=claim).select_related("notice__person")
     return list(mine.order_by("next_try_at", "pk"))
 
@@ -89,7 +95,7 @@ def _renew(row: Delivery, now: datetime) -> bool:
     """Begin an attempt where the row is still ours; counted before it begins, so that one that kills us counts."""
     row.attempts += 1
     row.first_tried_at = row.first_tried_at or now
-    return bool(_ours(row).update(attempts=row.attempts, first_tried_at=row.first_tried_at, leased_until=now + LEASE))
+    return bool(_ours(row).update(attempts=row.attempts, first_tried_at=row.first_tried_at, leased_until=now + lease()))
 
 
 def _ours(row: Delivery) -> Any:

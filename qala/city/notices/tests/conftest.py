@@ -1,56 +1,12 @@
-"""A real mail server, whose answers a test chooses."""
-
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 
-OK = "250 taken"
-
-
-@dataclass
-class Mailbox:
-    """What a server took, and how it answers: by recipient, to the recipient itself or to the whole mail.
-
-    Args:
-        recipients, answers: by address; ``drop`` closes the connection instead.
-        seconds: to wait before each answer to a mail.
-    """
-
-    recipients: dict[str, str] = field(default_factory=dict)
-    answers: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-    taken: list[EmailMessage] = field(default_factory=list)
-    port: int = 0
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
-        self, server: Any, session: Any, envelope: Any, address: str, options: Any
-    ) -> str:
-        if self.recipients.get(address, OK).startswith("2"):
-            envelope.rcpt_tos.append(address)
-        return self.recipients.get(address, OK)
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        answer = self.answers.get(envelope.rcpt_tos[0], OK)
-        await asyncio.sleep(self.seconds)
-        if answer == "drop":
-            server.transport.close()
-            return OK
-        if answer.startswith("2"):
-            parsed: Any = message_from_bytes(envelope.content, policy=policy.default)
-            self.taken.append(parsed)
-        return answer
-
-    def sent_to(self, address: str) -> list[EmailMessage]:
-        return [one for one in self.taken if one["To"] == address]
+from tests.mailbox import Mailbox
 
 
 @pytest.fixture
@@ -59,14 +15,8 @@ def start_server() -> Iterator[Callable[[Mailbox], Controller]]:
     controllers = []
 
     def start(mailbox: Mailbox) -> Controller:
-        if not mailbox.port:
-            with socket.socket() as free:  # aiosmtpd looks for its server at the port that it was given
-                free.bind(("127.0.0.1", 0))
-                mailbox.port = free.getsockname()[1]
-        controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
-        controller.start()
-        controllers.append(controller)
-        return controller
+        controllers.append(mailbox.start())
+        return controllers[-1]
 
     yield start
     for controller in controllers:

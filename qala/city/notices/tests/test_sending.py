@@ -20,8 +20,9 @@ from qala.kernel.errors import Conflict, NotAllowed
 from qala.kernel.ids import new_id
 from tests import factories
 from tests.factories import NOW, US
+from tests.mailbox import Mailbox
 
-from .conftest import Mailbox, use
+from .conftest import use
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("roles")]
 
