@@ -1,13 +1,14 @@
-"""Demo notices: what happened lately to the things and accounts of the demonstration."""
+"""Demo notices of what the demonstration itself does not do: roles and silent devices it tells of by itself."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
-from qala.city.people.public import Organisation, Person
+from qala.city.people.public import Person
 from qala.kernel.access import Who
 from qala.kernel.console import Progress
 from qala.kernel.ids import new_id
@@ -15,11 +16,8 @@ from qala.kernel.ids import new_id
 from . import store
 from .models import Attempt, Delivery, Notice
 
-# e-mail address: kind, hours ago, whether it was read, data beyond the organisation's names
+# e-mail address: kind, hours ago, whether it was read, facts
 TOLD: tuple[tuple[str, str, float, bool, dict[str, Any]], ...] = (
-    ("engineer.water@demo.qala", "devices.silent", 3, False, {"count": 4, "serials": ["DW-0017", "DW-0102", "DW-0311", "DW-0420"]}),
-    ("manager.water@demo.qala", "devices.silent", 3, False, {"count": 4, "serials": ["DW-0017", "DW-0102", "DW-0311", "DW-0420"]}),
-    ("engineer.power@demo.qala", "devices.silent", 3, False, {"count": 1, "serials": ["DP-0066"]}),
     ("engineer.heat@demo.qala", "people.second_factor_reset", 52, False, {}),
     ("administrator@demo.qala", "city.work_failed", 30, False, {"work": "lake.maintain", "reason": "OSError: [Errno 28] No space left on device"}),
     ("administrator@demo.qala", "city.backup_failed", 31, True, {"folder": "backups", "reason": "[Errno 28] No space left on device"}),
@@ -31,18 +29,12 @@ def load(*, who: Who, now: datetime, progress: Progress) -> None:
     """Notices and their deliveries; one mail of them was refused by its server."""
     progress.update(note="notices")
     people = {one.email: one for one in Person.objects.filter(email__in=[told[0] for told in TOLD], is_demo=True)}
-    codes = {one.code: one for one in Organisation.objects.filter(is_demo=True)}
-    for email, key, hours, is_read, data in TOLD:
+    for email, key, hours, is_read, facts in TOLD:
         kind, person = store.BY_KEY[key], people[email]
         at = now - timedelta(hours=hours)
-        organisation = codes.get(f"demo-{email.split('@')[0].partition('.')[2]}")
-        named = organisation is not None and "organisation" in kind.sample
-        facts = {**data, "organisation": organisation.names, "code": organisation.code} if named else data  # type: ignore[union-attr]
-        notice = Notice.objects.create(
-            event=new_id(), kind=key, person=person, organisation=organisation if kind.permission else None, data=facts,
-            made_at=at, read_at=at + timedelta(hours=1) if is_read else None,
-        )  # fmt: skip
-        subject, text = store.words_of(kind, facts, person.language or None)
+        read_at = at + timedelta(hours=1) if is_read else None
+        notice = Notice.objects.create(event=new_id(), kind=key, person=person, data=facts, made_at=at, read_at=read_at)
+        subject, text = store.words_of(kind, facts, person.language or settings.LANGUAGE_CODE)
         shared = {"notice": notice, "made_at": at, "subject": subject, "text": text}
         Delivery.objects.create(channel=Delivery.IN_APP, state=Delivery.SENT, sent_at=at, **shared)
         refused = key == "people.second_factor_reset"
