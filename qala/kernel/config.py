@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     )
     backup_hour: int = Field(2, ge=0, le=23, description="Hour of the city's day from which that back-up is taken.")
     backup_keep: int = Field(14, ge=1, le=10_000, description="How many back-ups the daily one leaves; older ones go.")
+    mail_retry_hours: int = Field(
+        48, ge=1, le=720, description="How long a mail is tried again, with growing waits, before it is given up."
+    )
+    notices_keep_days: int = Field(
+        180, ge=1, description="How long notices and what became of their deliveries are kept."
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Form of log lines; `auto` is console on a terminal and JSON elsewhere."
     )

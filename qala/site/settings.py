@@ -103,6 +103,7 @@ INSTALLED_APPS = [
     "qala.city.places",
     "qala.city.devices",
     "qala.city.meters",
+    "qala.city.notices",
     "qala.site",
     "allauth",
     "allauth.account",

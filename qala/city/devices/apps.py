@@ -78,6 +78,8 @@ class DevicesConfig(MatterConfig):
                 Told("devices.changed", "count; devices: their ids, some thousands in one event; fields: names of those that changed; since: RFC 3339, or null: since ever"),
                 Told("devices.credentials_changed", "count; devices: ids of those that got another credential or lost theirs, some thousands in one event"),
                 Told("devices.readings_kept", "source; first, last, at (when they were kept): RFC 3339; counts read, new, new_versions, already_there, refused"),
+                Told("devices.load_ended", "load: id of the load that is done or failed"),
+                Told("devices.silent_found", "organisation: id of the owner, or null; count; serials: the first twenty; at: RFC 3339; of devices that fell silent since the news before"),
                 Told("devices.registers_read", "source; at: RFC 3339; registers: pairs of series and value in its last digit"),
             ),
             heard=(Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),),
@@ -98,6 +100,8 @@ class DevicesConfig(MatterConfig):
             jobs=(
                 Job("devices.fail_interrupted_loads", "qala.city.devices.jobs.fail_interrupted_loads",
                     every=timedelta(minutes=1), title=_("Notice loads that were interrupted")),
+                Job("devices.find_silent", "qala.city.devices.jobs.find_silent", every=timedelta(days=1),
+                    title=_("Tell of devices that fell silent")),
                 Job("devices.measure", "qala.city.devices.jobs.measure_devices", every=timedelta(days=1),
                     title=_("Count devices in use and those that report")),
             ),

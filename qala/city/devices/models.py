@@ -158,6 +158,22 @@ class DeviceStay(models.Model):
         return f"{self.device_id} until {self.valid_to:%Y-%m-%d %H:%M}"
 
 
+class DeviceSilence(models.Model):
+    """The last silence of a device that was found: since when nothing came, and when its owner was told of it."""
+
+    device = models.OneToOneField(Device, on_delete=models.CASCADE, primary_key=True, related_name="silence")
+    since = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["device"], condition=Q(told_at__isnull=True), name="silence_untold"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} {self.since:%Y-%m-%d %H:%M}"
+
+
 class DeviceChange(models.Model):
     """What happened to a device at an instant, who entered it and why."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from smtplib import SMTPException
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
 from allauth.core import context
@@ -24,11 +26,13 @@ from django.utils.translation import gettext_lazy as _
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.config import get_settings
-from qala.kernel.errors import BadInput, NotFound
+from qala.kernel.errors import BadInput, NotFound, Unavailable
 
 from . import actions, rules
 from .models import Person
 from .rules import SEEN
+
+log = structlog.get_logger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -82,6 +86,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 secure=settings.SESSION_COOKIE_SECURE,
             )
         return response
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Hand a mail over while its page waits.
+
+        Raises:
+            Unavailable: the mail server did not take it; whoever asked is told so.
+        """
+        try:
+            super().send_mail(template_prefix, email, context)
+        except (OSError, SMTPException) as error:
+            log.warning("mail.not_sent", mail=template_prefix, error=f"{type(error).__name__}: {error}")
+            raise Unavailable(
+                gettext("The mail could not be sent: the mail server did not take it."),
+                fix=gettext("Try again in a few minutes. If it stays so, tell an administrator of the city."),
+            ) from None
 
     def set_password(self, user: Person, password: str) -> None:
         """A person proved by mail that they are themselves and chose a new password."""

@@ -29,6 +29,7 @@ class PeopleConfig(MatterConfig):
         grants={"manager": ("people.view",)},
         told=(
             Told("people.person_disabled", "person: id of the person whose account was closed"),
+            Told("people.second_factor_reset", "person: id of the person who signs in without one now"),
             Told(
                 "people.role_given",
                 "membership: its id; person: id of who was given a role; role: its key; "

@@ -120,6 +120,16 @@ def persons_only_in(organisations: frozenset[UUID]) -> QuerySet[Person, Any]:
     return inside.exclude(pk__in=outside.values("person_id")).values("pk")
 
 
+def holders(permission: str, organisation: UUID | None, now: datetime) -> list[Person]:
+    """Persons with an open account whose role in an organisation (``None``: in the whole city) holds a permission.
+
+    For news that goes to whoever is in charge: a role of the whole city does not count for each organisation in it.
+    """
+    roles = [key for key, held in Role.objects.values_list("pk", "permissions") if permission in held]
+    held = open_at(now).filter(role__in=roles, organisation=organisation)
+    return list(Person.objects.filter(is_active=True, pk__in=held.values("person_id")).order_by("pk"))
+
+
 def get_role(key: str) -> Role:
     """The role of that key.
 

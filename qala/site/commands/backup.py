@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
 from django.conf import settings
+from django.db import DatabaseError, transaction
 from django.utils.translation import gettext as _
 
-from qala.kernel import audit, console
+from qala.kernel import audit, console, outbox
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.errors import QalaError
 from qala.site import backup as backups
 from qala.site.backup import daily
 from qala.site.formats.text import bytes_text
@@ -30,12 +33,16 @@ MIB = 1 << 20
 )
 def backup(dir: Path, keep: int | None) -> None:
     began = time.perf_counter()
-    with console.progress(_("Backing up"), unit="MiB") as bar:
-        taken = backups.take(
-            settings.QALA, dir, now=SYSTEM_CLOCK.now(), begun=lambda size: bar.update(total=round(size / MIB, 1)),
-            moved=lambda size: bar.advance(size / MIB),
-        )  # fmt: skip
-        bar.update(done=bar.total)
+    try:
+        with console.progress(_("Backing up"), unit="MiB") as bar:
+            taken = backups.take(
+                settings.QALA, dir, now=SYSTEM_CLOCK.now(), begun=lambda size: bar.update(total=round(size / MIB, 1)),
+                moved=lambda size: bar.advance(size / MIB),
+            )  # fmt: skip
+            bar.update(done=bar.total)
+    except (QalaError, OSError) as error:
+        tell_failed(dir, str(error))
+        raise
     who, known = system(f"cli:{console.operator()}"), records_ready(settings.QALA)
     if known:
         audit.record(
@@ -52,6 +59,14 @@ def backup(dir: Path, keep: int | None) -> None:
             "seconds": round(time.perf_counter() - began, 1),
         }
     )  # fmt: skip
+
+
+def tell_failed(folder: Path, reason: str) -> None:
+    """News for whoever runs the city, where its records can take any."""
+    if not records_ready(settings.QALA):
+        return
+    with suppress(DatabaseError), transaction.atomic():
+        outbox.tell("city.backup_failed", {"folder": str(folder), "reason": reason[:300]}, now=SYSTEM_CLOCK.now())
 
 
 @click.command(

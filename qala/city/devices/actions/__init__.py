@@ -7,6 +7,7 @@ from .measuring import measure_devices
 from .news import mark_seen, tell_kept
 from .registry import NewDevice, index_loads, register_devices, require_for
 from .run import Summary
+from .silences import find_silent
 
 __all__ = [
     "CREDENTIALS",
@@ -19,6 +20,7 @@ __all__ = [
     "Summary",
     "end_credentials",
     "fail_interrupted_loads",
+    "find_silent",
     "index_loads",
     "issue_credentials",
     "keep_readings",

@@ -42,7 +42,7 @@ from .registry import (
     visible_loads,
     visible_to,
 )
-from .silence import expected_minutes, is_silent, silent_after
+from .silence import expected_minutes, is_silent, silent_after, silent_at
 
 __all__ = [
     "DEVICES",
@@ -92,6 +92,7 @@ __all__ = [
     "serials_of_load",
     "series_of",
     "silent_after",
+    "silent_at",
     "status",
     "touched_series",
     "visible_loads",

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.config import get_settings
+from qala.kernel.plug import cards_at
 
 from .. import actions, store
 from ..rules import remote_address
@@ -53,6 +54,7 @@ def account(request: HttpRequest) -> HttpResponse:
         {
             "form": form, "person": person, "sessions": sessions, "others": [one for one in sessions if not one["here"]],
             "second_factor": store.second_factors_of(person), "outside": get_settings().oidc_name if store.has_outside_account(person) else "", "tokens": store.list_tokens(who=who, own=True), "memberships": store.memberships_of(person, who=who, now=now),
+            "cards": cards_at("people.me", request, who),
         },
     )  # fmt: skip
 
