@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, MatterConfig, MenuEntry, Permission, Plug, Told
+from qala.kernel.plug import Command, Listed, MatterConfig, MenuEntry, Permission, Plug, Told
 
 
 class PeopleConfig(MatterConfig):
@@ -24,6 +24,12 @@ class PeopleConfig(MatterConfig):
         ),
         grants={"manager": ("people.view",)},
         told=(Told("people.person_disabled", "person: id of the person whose account was closed"),),
+        lists=(
+            Listed("qala.city.people.store.PEOPLE", "people:list"),
+            Listed("qala.city.people.store.ORGANISATIONS", "people:organisations"),
+            Listed("qala.city.people.store.ROLES", "people:roles"),
+            Listed("qala.city.people.store.TOKENS", "people:tokens"),
+        ),
         commands=(
             Command("init", "qala.city.people.commands.init"),
             Command("people list", "qala.city.people.commands.list_people"),
@@ -37,6 +43,10 @@ class PeopleConfig(MatterConfig):
             Command("organisations list", "qala.city.people.commands.list_organisations"),
             Command("organisations add", "qala.city.people.commands.add_organisation"),
             Command("tokens create", "qala.city.people.commands.create_token"),
+            Command("export people", "qala.city.people.commands.export_people"),
+            Command("export organisations", "qala.city.people.commands.export_organisations"),
+            Command("export roles", "qala.city.people.commands.export_roles"),
+            Command("export tokens", "qala.city.people.commands.export_tokens"),
             Command("tokens list", "qala.city.people.commands.list_tokens"),
             Command("tokens revoke", "qala.city.people.commands.revoke_token"),
         ),

@@ -26,6 +26,7 @@ urlpatterns = [
     path("me/", me.account, name="me"),
     path("me/password/", me.change_password, name="my_password"),
     path("me/tokens/new/", tokens.new_own, name="token_new"),
+    path("tokens/", tokens.token_list, name="tokens"),
     path("tokens/<uuid:key>/renew/", tokens.renew, name="token_renew"),
     path("tokens/<uuid:key>/revoke/", tokens.revoke, name="token_revoke"),
     path("me/sessions/end-others/", me.end_others, name="end_others"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from qala.kernel import plug
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.list_pages import list_answer
 
 from .. import actions, store
 from ..rules import ADMINISTRATOR
@@ -18,14 +19,8 @@ from .shared import MISTAKES, asking, tabs, tell
 
 
 @require_safe
-def role_list(request: HttpRequest) -> HttpResponse:
-    who = asking(request)
-    titles = {one.key: one.title for one in plug.declared("permissions")}
-    rows = [
-        {"role": role, "permissions": [titles[key] for key in role.permissions if key in titles]}
-        for role in store.list_roles()
-    ]
-    return render(request, "people/roles.html", {"rows": rows, "tabs": tabs(who)})
+def role_list(request: HttpRequest) -> HttpResponseBase:
+    return list_answer(request, store.ROLES, "people/roles.html", tabs=tabs(asking(request)))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
