@@ -107,7 +107,9 @@ DRIVER = {
     "title_kk": "Name in Kazakh.",
     "title_ru": "Name in Russian.",
     "title_en": "Name in English.",
-    "cannot": "What the model cannot do, for the person who wonders why something is missing.",
+    "cannot_kk": "What the model cannot do, in Kazakh, for the person who wonders why something is missing.",
+    "cannot_ru": "The same in Russian.",
+    "cannot_en": "The same in English.",
     "digits": "How many digits the register has.",
     "property": "Tables `[[property]]`: what it measures, see below.",
     "payload": "Tables `[[payload]]`: payloads that a device really sent, see below.",
@@ -596,7 +598,7 @@ def models() -> Page:
 
     page = Page(
         "Device models",
-        "A model of a device is a TOML file in `qala/drivers/`: what it measures, in which unit, how fine, and how much can "
+        "A model of a device is a TOML file, in `qala/drivers/models/` or in the folder `drivers` of the data folder: what it measures, in which unit, how fine, and how much can "
         "pass at most. No code belongs to it.",
     )
     for model, said, title in ((Driver, DRIVER, ""), (Property, DRIVER_PROPERTY, "## `[[property]]`"),
@@ -622,7 +624,7 @@ def models() -> Page:
             most = f"{one.max_per_hour:f} {one.unit}" if one.max_per_hour is not None else "no limit"
             rows.append(
                 (code(driver.key), driver.title_en, code(one.name), f"{one.kind}, 10^{one.exponent} {one.unit}", most,
-                 words(driver.key, driver.cannot))
+                 words(driver.key, driver.cannot_en))
             )  # fmt: skip
     page.add(
         "## Models that ship",

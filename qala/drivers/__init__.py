@@ -1,4 +1,6 @@
-"""Device models as data: one TOML file a model in this folder."""
+"""Device models as data: one TOML file a model, in ``models`` beside this module and in the city's own folder
+``drivers`` of the data folder; ``properties.toml`` gives what they measure its words.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,12 @@ import tomllib
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from qala.kernel.config import get_settings
 from qala.kernel.errors import BadInput, NotFound
 
 
@@ -65,7 +69,9 @@ class Driver(BaseModel):
     title_kk: Annotated[str, Field(min_length=1)]
     title_ru: Annotated[str, Field(min_length=1)]
     title_en: Annotated[str, Field(min_length=1)]
-    cannot: Annotated[str, Field(min_length=1)]
+    cannot_kk: Annotated[str, Field(min_length=1)]
+    cannot_ru: Annotated[str, Field(min_length=1)]
+    cannot_en: Annotated[str, Field(min_length=1)]
     digits: Annotated[int, Field(ge=1, le=18)] | None = None
     property: tuple[Property, ...]
     payload: tuple[Payload, ...] = ()
@@ -80,6 +86,10 @@ class Driver(BaseModel):
 
     def title(self, language: str) -> str:
         return {"kk": self.title_kk, "ru": self.title_ru}.get(language, self.title_en)
+
+    def cannot(self, language: str) -> str:
+        """What the model can't do, in words."""
+        return {"kk": self.cannot_kk, "ru": self.cannot_ru}.get(language, self.cannot_en)
 
     def property_named(self, name: str) -> Property:
         """Raises NotFound: the model does not measure it."""
@@ -135,13 +145,39 @@ def _head(lines: list[str], name: str) -> int | None:
 
 @cache
 def drivers() -> dict[str, Driver]:
-    """All drivers by key."""
+    """All drivers by key: of the package, then of the city's own folder, read once a process.
+
+    Raises:
+        BadInput: a file of the city's folder is no driver, or its key is taken.
+    """
     found: dict[str, Driver] = {}
-    for file in sorted(files(__name__).iterdir(), key=lambda one: one.name):
-        if re.search(r"\.toml$", file.name):
-            driver = parse(file.read_text(encoding="utf-8"), file.name)
+    own = get_settings().drivers_path
+    folders = (files(__name__) / "models", *((own,) if own.is_dir() else ()))
+    for file in (one for folder in folders for one in sorted(folder.iterdir(), key=lambda one: one.name)):
+        if file.name.endswith(".toml"):
+            driver = parse(_text(file), file.name)
+            if driver.key in found:
+                raise BadInput(f"{file.name}: the key {driver.key} is taken by another device model.")
             found[driver.key] = driver
     return found
+
+
+def _text(file: Traversable) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file.name} is not UTF-8: byte {error.start} can't be read.") from None
+
+
+@cache
+def _property_titles() -> dict[str, dict[str, str]]:
+    return tomllib.loads((files(__name__) / "properties.toml").read_text(encoding="utf-8"))
+
+
+def property_title(name: str, language: str) -> str:
+    """What a property is called, e.g. ``water_volume`` → ``Water volume``; its name where nobody gave it words."""
+    titles = _property_titles().get(name, {})
+    return titles.get(language) or titles.get("en") or name
 
 
 def driver(key: str) -> Driver:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import tomllib
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -22,6 +23,9 @@ from pydantic_settings import (
 )
 
 from .errors import BadInput
+
+# Ways to a mail server, and the port of each where none is named.
+MAIL_PORTS = {"smtp+starttls": 587, "smtps": 465, "smtp": 25}
 
 
 class Settings(BaseSettings):
@@ -66,6 +70,22 @@ class Settings(BaseSettings):
     port: int = Field(
         8000, ge=0, le=65535, description="Port that `qala up` listens on; 0 picks a free one (`--port`)."
     )
+    tls_certificate: Path | None = Field(
+        None,
+        description="Certificate (PEM, with the chain below it) with which `qala up` speaks HTTPS itself. "
+        "Unset: HTTP, for loopback or behind a proxy.",
+    )
+    tls_key: Path | None = Field(None, description="Private key (PEM, no passphrase) of the certificate.")
+    hsts_seconds: int = Field(
+        31_536_000,
+        ge=0,
+        description="How long browsers that came by HTTPS shall come by nothing else (HSTS); 0 tells them nothing.",
+    )
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, "
+        "comma separated, e.g. `127.0.0.1,10.0.0.0/28`.",
+    )
     public_url: str | None = Field(
         None, description="Address under which people reach the city, e.g. `https://qala.example`; used in e-mails."
     )
@@ -94,8 +114,15 @@ class Settings(BaseSettings):
     tile_attribution: str = Field("", description="Attribution that the outside tiles want shown.")
     email_url: SecretStr | None = Field(
         None,
-        description="Mail server, `smtp://user:password@host:port` (`smtps://` for TLS). "
+        description="Mail server: `smtp+starttls://user:password@host` (port 587, TLS after the greeting), "
+        "`smtps://…` (port 465, TLS from the start) or `smtp://…` (port 25, no TLS). "
         "Unset: mails are written to `outgoing-mail/` in the data folder.",
+    )
+    email_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) of who vouches for the mail server, where the system does not know it."
+    )
+    email_timeout_seconds: float = Field(
+        20.0, gt=0, le=300, description="How long the mail server may take for each answer."
     )
     email_from: str = Field("qala@localhost", description="Sender of mails.")
     log_format: Literal["auto", "console", "json"] = Field(
@@ -105,7 +132,7 @@ class Settings(BaseSettings):
     web_threads: int = Field(4, ge=1, le=256, description="Threads that serve pages in the web process.")
     stop_seconds: float = Field(8.0, gt=0, le=60, description="Time that parts get to stop before they are killed.")
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -118,6 +145,38 @@ class Settings(BaseSettings):
             raise ValueError("it begins with postgresql://")
         if url is not None and (url.query or url.fragment):
             raise ValueError("it takes no parameters after the name; set libpq's own variables, e.g. PGSSLMODE")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for one in value:
+            try:
+                ip_network(one)
+            except ValueError as error:
+                raise ValueError(f"{error}; an address or a network looks like 127.0.0.1 or 10.0.0.0/28") from None
+        return value
+
+    @model_validator(mode="after")
+    def _both_files(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: set both or neither")
+        return self
+
+    @field_validator("email_url")
+    @classmethod
+    def _mail_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        url = urlsplit(value.get_secret_value())
+        if url.scheme not in MAIL_PORTS:
+            raise ValueError(f"it begins with {', '.join(f'{scheme}://' for scheme in MAIL_PORTS)}")
+        try:
+            named = url.hostname and url.port != 0
+        except ValueError:
+            named = False
+        if not named or url.path.strip("/") or url.query or url.fragment:
+            raise ValueError("it is scheme://user:password@host:port and no more; %40 stands for @ in a name")
         return value
 
     @field_validator("city_zone")
@@ -155,6 +214,11 @@ class Settings(BaseSettings):
     @property
     def catalogue_path(self) -> Path:
         return self.data_dir / "catalogue.sqlite"
+
+    @property
+    def drivers_path(self) -> Path:
+        """Device models of this city's own."""
+        return self.data_dir / "drivers"
 
     @property
     def run_dir(self) -> Path:

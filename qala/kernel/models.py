@@ -140,3 +140,22 @@ class PublishedValue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.measure} {self.subject} {self.grain} {self.period_start:%Y-%m-%d %H:%M}"
+
+
+class StorageDay(models.Model):
+    """What one part of the city took on disk, as measured last on a day of the city."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    day = models.DateField()
+    part = models.CharField(max_length=20)
+    bytes = models.BigIntegerField()
+    measured_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["day", "part"], name="storage_once_a_day"),
+            models.CheckConstraint(condition=models.Q(bytes__gte=0), name="storage_bytes"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.part} {self.bytes}"

@@ -34,13 +34,16 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """An entry of the console's menu; ``url`` is a URL name, ``icon`` a Lucide icon's name."""
+    """An entry of the console's menu; ``url`` is a URL name, ``icon`` a Lucide icon's name.
+
+    ``also`` names lists whose pages belong to the entry beside those below its own address."""
 
     title: Any
     url: str
     icon: str
     permission: str
     order: int
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

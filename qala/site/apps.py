@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, MatterConfig, MenuEntry, Plug
+from qala.kernel.plug import Command, Job, MatterConfig, MenuEntry, Plug
 
 
 class SiteConfig(MatterConfig):
@@ -13,6 +15,10 @@ class SiteConfig(MatterConfig):
             MenuEntry(_("How it runs"), "console:operation", "activity", "city.operate", 80),
             MenuEntry(_("Audit log"), "console:audit", "history", "audit.view", 90),
         ),
-        api={"audit": "qala.site.audit.router"},
+        api={"audit": "qala.site.audit.router", "operation": "qala.site.operation_api.router"},
         commands=(Command("export audit", "qala.site.commands.audit.export_audit"),),
-    )
+        jobs=(
+            Job("site.measure_storage", "qala.site.storage.measure", every=timedelta(days=1),
+                title=_("Measure what the city takes on disk")),
+        ),
+    )  # fmt: skip

@@ -43,22 +43,37 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
     allowed: list[MenuEntry] = sorted(
         (entry for entry in declared("menu") if who.may(entry.permission)), key=lambda entry: entry.order
     )
-    entries = [{"title": entry.title, "url": reverse(entry.url), "icon": entry.icon} for entry in allowed]
+    entries = [
+        {
+            "title": entry.title,
+            "url": reverse(entry.url),
+            "icon": entry.icon,
+            "pages": [reverse(name) for name in (entry.url, *entry.also)],
+        }
+        for entry in allowed
+    ]
     if who.kind != "anonymous":
         entries = [*own_entries(), *entries]
+    home = reverse("console:home")  # begins the address of every other page
     here = max(
-        (entry["url"] for entry in entries if request.path.startswith(entry["url"])), key=len, default=""
-    )  # the home's address begins every other one: the longest wins
+        (page for entry in entries for page in entry["pages"] if _lies_below(request.path, page, home)),
+        key=len,
+        default=None,
+    )
     most = BAR if len(entries) <= BAR else BAR - 1
     return [
-        {**entry, "active": entry["url"] == here, "rest": index >= most and len(entries) > BAR}
+        {**entry, "active": here in entry["pages"], "rest": index >= most and len(entries) > BAR}
         for index, entry in enumerate(entries)
     ]
+
+
+def _lies_below(path: str, page: str, home: str) -> bool:
+    return path == page if page == home else path.startswith(page)
 
 
 def own_entries() -> list[dict[str, Any]]:
     """The shell's own pages."""
     return [
-        {"title": _("Overview"), "url": reverse("console:home"), "icon": "house"},
-        {"title": _("Map"), "url": reverse("console:map"), "icon": "map"},
+        {"title": title, "url": reverse(name), "icon": icon, "pages": [reverse(name)]}
+        for title, name, icon in ((_("Overview"), "console:home", "house"), (_("Map"), "console:map", "map"))
     ]

@@ -12,23 +12,26 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import duckdb
 from django.db import DatabaseError, connection
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from qala.kernel.config import Settings
 from qala.kernel.errors import QalaError
 from qala.kernel.plug import declared, load
 
-from . import supervisor
+from . import mail, supervisor, tls
 from .prepare import check_folder, migrations_applied, migrations_on_disk
 from .status import disk_free, records_ready
 
 GIB = 2**30
 LITTLE_DISK, HARDLY_ANY_DISK = 5 * GIB, GIB // 2
 SKEW_SECONDS = 5.0
+FEW_DAYS = 14  # that a certificate is still good for
 NETWORK = {
     "nfs",
     "nfs4",
@@ -59,8 +62,12 @@ class Finding:
         return asdict(self)
 
 
-def examine(settings: Settings, *, port: int | None = None) -> Iterator[Finding]:
-    """Every check's finding, as soon as it is known; a check that breaks is a finding itself."""
+def examine(settings: Settings, *, port: int | None = None, send_test: str | None = None) -> Iterator[Finding]:
+    """Every check's finding, as soon as it is known; a check that breaks is a finding itself.
+
+    Args:
+        send_test: an address that a mail is sent to.
+    """
     checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("python", python),
         ("duckdb", engine),
@@ -72,6 +79,8 @@ def examine(settings: Settings, *, port: int | None = None) -> Iterator[Finding]
         ("records", lambda: records(settings)),
         ("catalogue", lambda: catalogue(settings)),
         ("matters", lambda: matters(settings)),
+        ("tls", lambda: certificate(settings)),
+        ("mail", lambda: mail_server(settings, send_test)),
     ]
     for name, check in checks:
         try:
@@ -315,6 +324,83 @@ def matters(settings: Settings) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001 - see examine
             good, what, fix = False, f"{type(error).__name__}: {error}", ""
         yield Finding(check.name, "ok" if good else "fail", str(what), "" if good else str(fix))
+
+
+def certificate(settings: Settings) -> Iterator[Finding]:
+    """HTTPS: whether the certificate is good and for how long, or who takes it before us."""
+    if settings.tls_certificate is None:
+        if settings.public_url and settings.public_url.startswith("https:") and not settings.trusted_proxies:
+            yield Finding(
+                "tls", "warn", _("The public address is https://, and no proxy is named that takes it."),
+                _("Name the proxy's address in QALA_TRUSTED_PROXIES, or set QALA_TLS_CERTIFICATE and QALA_TLS_KEY."),
+            )  # fmt: skip
+            return
+        yield Finding(
+            "tls", "ok", _("a proxy takes TLS") if settings.trusted_proxies else _("plain HTTP, for loopback")
+        )
+        return
+    found = tls.check(settings)
+    if found is None:
+        return
+    now, how = datetime.now(UTC), _("Renew it; Qala takes the new files by itself.")
+    names, days = ", ".join(found.names), (found.until - now).days
+    if found.until <= now:
+        what = _("The certificate for {names} ended on {day}: browsers refuse it.").format(
+            names=names, day=f"{found.until:%Y-%m-%d}"
+        )
+        yield Finding("tls", "fail", what, how)
+        return
+    if found.since > now:
+        what = _("The certificate for {names} begins on {day}.").format(names=names, day=f"{found.since:%Y-%m-%d}")
+        yield Finding("tls", "fail", what, _("Look at this machine's clock, or use another certificate."))
+        return
+    public = urlsplit(settings.public_url or "").hostname
+    if public is not None and not found.covers(public):
+        what = _("The certificate is for {names}, not for {host}.").format(names=names, host=public)
+        yield Finding("tls", "fail", what, _("Have one made for the name in QALA_PUBLIC_URL."))
+        return
+    what = ngettext(
+        "The certificate for {names} is good for {n} day more.",
+        "The certificate for {names} is good for {n} days more.",
+        days,
+    ).format(names=names, n=days)
+    yield Finding("tls", "warn" if days < FEW_DAYS else "ok", what, how if days < FEW_DAYS else "")
+
+
+def mail_server(settings: Settings, send_test: str | None) -> Iterator[Finding]:
+    """Where mails go; with an address, what became of one that was sent there."""
+    if settings.email_url is None and send_test is None:
+        yield Finding(
+            "mail", "warn" if settings.public_url else "ok",
+            _("No mail server is set: mails are written to {folder}.").format(
+                folder=settings.data_dir / "outgoing-mail"
+            ),
+            _("Set QALA_EMAIL_URL, else nobody gets an invitation or a code.") if settings.public_url else "",
+        )  # fmt: skip
+        return
+    scheme, host, server_port = mail.server_of(settings)
+    url = urlsplit(settings.email_url.get_secret_value() if settings.email_url else "")
+    if scheme == "smtp" and url.username and host not in supervisor.LOOPBACK:
+        yield Finding(
+            "mail", "warn", _("The password of the mail server goes over the network in the clear."),
+            _("Use smtp+starttls:// or smtps:// in QALA_EMAIL_URL."),
+        )  # fmt: skip
+    if settings.email_from.endswith("@localhost"):
+        yield Finding(
+            "mail", "warn", _("Mails come from {sender}, which servers refuse.").format(sender=settings.email_from),
+            _("Set QALA_EMAIL_FROM to an address of the city."),
+        )  # fmt: skip
+    where = f"{scheme}://{host}:{server_port}"
+    if send_test is None:
+        yield Finding("mail", "ok", where)
+        return
+    said = mail.send_test(settings, send_test, now=datetime.now(UTC))
+    yield Finding(
+        "mail", "ok",
+        _("{server} took the mail to {address} and said: {reply}").format(
+            server=where, address=send_test, reply=said
+        ),
+    )  # fmt: skip
 
 
 def counts(findings: list[Finding]) -> dict[str, Any]:

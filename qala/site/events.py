@@ -32,6 +32,7 @@ from qala.kernel.plug import declared, load
 
 from . import metrics, problems
 from .bridge import Message, Receive, Send, environ
+from .forwarded import believe
 from .middleware import attach_asker, language_of
 
 log = structlog.get_logger(__name__)
@@ -238,6 +239,7 @@ def _identify(scope: Any) -> tuple[Who, str]:
         BadInput: the request names a host that is not ours.
     """
     request = WSGIRequest(environ(scope, list(scope["headers"]), BytesIO()))
+    believe(request.META)
     try:
         request.get_host()
     except DisallowedHost:

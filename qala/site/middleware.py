@@ -11,13 +11,16 @@ import structlog
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
 
 from qala.city.people.public import SEEN, SEEN_EVERY, may_use, note_seen, remote_address, who_of, who_of_token
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.errors import QalaError
+from qala.kernel.errors import BadInput, QalaError
 from qala.kernel.ids import new_id
 
 from . import csp, metrics, problems
@@ -77,6 +80,14 @@ def _path(request: HttpRequest) -> str:
     return request.path[:200]
 
 
+def _holds_nul(given: QueryDict) -> bool:
+    return any("\x00" in text for name, values in given.lists() for text in (name, *values))
+
+
+def _is_plain_form(request: HttpRequest) -> bool:
+    return request.method == "POST" and request.content_type == "application/x-www-form-urlencoded"
+
+
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -98,9 +109,22 @@ class AskingPerson:
         if language:
             translation.activate(language)
             request.LANGUAGE_CODE = language
+        if _must_set_up(request):
+            return redirect("people:second_factor")
         response = self.get_response(request)
         _note_seen(request)
         return response
+
+
+def _must_set_up(request: HttpRequest) -> bool:
+    """Whether the console stays closed: the asker holds a role that needs a second factor, and has none.
+
+    Whoever lacks it is granted nothing at any door (``who_of``); this only leads them to where they set one up.
+    """
+    if not request.path.startswith("/console/") or request.path == reverse("people:second_factor"):
+        return False
+    asker = request.who.kind  # type: ignore[attr-defined]
+    return asker == "person" and bool(request.user.lacks_second_factor)  # type: ignore[union-attr]
 
 
 def _note_seen(request: HttpRequest) -> None:
@@ -162,12 +186,15 @@ def _usable(person: Any, request: HttpRequest) -> Any:
 
 
 class Problems:
-    """Domain errors that views raise become problem details or a page."""
+    """Domain errors that views raise become problem details or a page; so does a NUL, which no text of ours holds and
+    PostgreSQL takes in none."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path or _holds_nul(request.GET) or (_is_plain_form(request) and _holds_nul(request.POST)):
+            return problems.response(request, BadInput(_("The address or the form holds a NUL character.")))
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.config import Settings, get_settings
+from qala.kernel.config import MAIL_PORTS, Settings, get_settings
 
 QALA: Settings = get_settings()
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -58,25 +58,26 @@ def _email() -> dict[str, Any]:
         }
     url = urlsplit(QALA.email_url.get_secret_value())
     return {
+        "EMAIL_BACKEND": "qala.site.mail.Backend",
         "EMAIL_HOST": url.hostname or "localhost",
-        "EMAIL_PORT": url.port or (465 if url.scheme == "smtps" else 25),
+        "EMAIL_PORT": url.port or MAIL_PORTS[url.scheme],
         "EMAIL_HOST_USER": unquote(url.username or ""),
         "EMAIL_HOST_PASSWORD": unquote(url.password or ""),
         "EMAIL_USE_SSL": url.scheme == "smtps",
-        "EMAIL_TIMEOUT": 20,
+        "EMAIL_USE_TLS": url.scheme == "smtp+starttls",
+        "EMAIL_TIMEOUT": QALA.email_timeout_seconds,
     }
 
 
 SECRET_KEY = _secret_key()
 DEBUG = False
 _public = urlsplit(QALA.public_url) if QALA.public_url else None
-_behind_tls = _public is not None and _public.scheme == "https"
+_behind_tls = QALA.tls_certificate is not None or (_public is not None and _public.scheme == "https")
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *QALA.allowed_hosts]
 if _public is not None and _public.hostname:
     ALLOWED_HOSTS.append(_public.hostname)
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public is not None else []
-if _behind_tls:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = QALA.hsts_seconds if _behind_tls else 0  # told to those who came by HTTPS alone
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _behind_tls
 CSRF_FAILURE_VIEW = "qala.site.problems.csrf_failed"
 SESSION_COOKIE_HTTPONLY = True
@@ -103,6 +104,7 @@ INSTALLED_APPS = [
     "django_tasks_db",
 ]
 MIDDLEWARE = [
+    "qala.site.forwarded.Forwarded",
     "django.middleware.security.SecurityMiddleware",
     "qala.site.middleware.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -155,7 +157,8 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "Qala: "
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_PREVENT_ENUMERATION = True
 MFA_ADAPTER = "qala.city.people.adapter.MFAAdapter"
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Qala"
 MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds that a phone's clock may be off
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = QALA.email_from

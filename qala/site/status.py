@@ -104,6 +104,7 @@ def sizes(settings: Settings) -> dict[str, int]:
         "catalogue": with_wal(settings.catalogue_path),
         "lake": bytes_below(settings.lake_dir),
         "loads": bytes_below(settings.loads_dir),
+        "media": bytes_below(settings.data_dir / "media"),
     }
 
 

@@ -27,14 +27,17 @@ from django.utils.translation import gettext as _
 
 import qala
 from qala.kernel.config import Settings
-from qala.kernel.errors import BadInput, Conflict
+from qala.kernel.errors import BadInput, Conflict, QalaError
 
+from . import tls
 from .prepare import write_json
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds before a dead part is started again, doubled each time
 PROVEN = 60.0  # seconds alive after which the next wait is the first one again
 BACKLOG = 2048
+CERTIFICATE_SECONDS = 10.0  # between two looks at the certificate's files
 PARTS = ("web", "worker")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LISTEN_FD = "QALA_LISTEN_FD"
 log = structlog.get_logger(__name__)
 
@@ -129,11 +132,11 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
-def address_of(listening: socket.socket) -> str:
+def address_of(settings: Settings, listening: socket.socket) -> str:
     """The URL that a listening socket answers at, e.g. ``http://127.0.0.1:8000``."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{host}:{port}"
+    return f"{'https' if settings.tls_certificate else 'http'}://{host}:{port}"
 
 
 def now_text() -> str:
@@ -160,6 +163,7 @@ class Part:
     restarts: int = 0
     last_exit: dict[str, Any] | None = None
     wait: float = FIRST_WAIT
+    renewed: bool = False  # it was asked to end, to be started again with other files
     started: float = 0.0
     next_start: float = 0.0
 
@@ -185,16 +189,23 @@ class Supervisor:
     stopping: threading.Event = field(default_factory=threading.Event)
     at_once: bool = False
     started: str = field(default_factory=now_text)
+    served: object = None  # the state of the certificate's files that the web part began with
+    next_look: float = 0.0
 
     def run(self) -> None:
         """Start the parts, restart those that die, return when all are stopped after ``stop``."""
         self._clean()
+        self.served, self.next_look = tls.stamp(self.settings), time.monotonic() + CERTIFICATE_SECONDS
         for part in self.parts:
             self._start(part)
         self._tell()
         try:
             while not self.stopping.wait(0.1):
-                if self._look():
+                changed = self._look()
+                if time.monotonic() >= self.next_look:
+                    self.next_look = time.monotonic() + CERTIFICATE_SECONDS
+                    self._renew()
+                if changed:
                     self._tell()
         finally:
             self._stop_all()
@@ -203,6 +214,28 @@ class Supervisor:
         """End ``run``; a second call ends the parts at once."""
         self.at_once = self.stopping.is_set()
         self.stopping.set()
+
+    def look_at_certificate(self) -> None:
+        """Have the certificate's files looked at now rather than soon."""
+        self.next_look = 0.0
+
+    def _renew(self) -> None:
+        """Where the certificate's files changed and belong together, start the web part again with them: connections
+        wait meanwhile, event streams come back by themselves."""
+        found = tls.stamp(self.settings)
+        if found == self.served:
+            return
+        try:
+            tls.check(self.settings)
+        except QalaError as error:  # half written perhaps; what is served stays until the files are good
+            log.error("certificate.not_taken", why=error.what)
+            return
+        self.served = found
+        for part in self.parts:
+            if part.name == "web" and part.process is not None:
+                log.info("certificate.renewed")
+                part.renewed = True
+                _signal(part, signal.SIGTERM)
 
     def _clean(self) -> None:
         """Forget what processes of a former run left: their metrics, heartbeats and files on their way."""
@@ -258,6 +291,10 @@ class Supervisor:
         for gauge in (self.settings.run_dir / "metrics").glob(f"gauge_live*_{process.pid}.db"):
             gauge.unlink(missing_ok=True)
         how = {"code": process.returncode, "at": now_text(), "why": exit_text(process.returncode)}
+        if part.renewed:
+            part.process, part.renewed, part.next_start = None, False, 0.0
+            part.restarts -= 1  # of our own will: nothing to worry about
+            return
         log.warning("part.died", of=part.name, pid=process.pid, why=how["why"], again_in=part.wait)
         part.process = None
         self._wait(part, how)
@@ -298,7 +335,7 @@ class Supervisor:
                 self.settings.run_dir / "state.json",
                 {
                     "pid": os.getpid(),
-                    "address": address_of(self.listening),
+                    "address": address_of(self.settings, self.listening),
                     "started": self.started,
                     "version": qala.__version__,
                     "demo": self.demo,
@@ -355,7 +392,12 @@ def wait_until_answering(address: str, stop: threading.Event, seconds: float = 1
     where = urlsplit(address)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not stop.is_set():
-        connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=10)
+        host = where.hostname or "127.0.0.1"
+        connection = (
+            http.client.HTTPSConnection(host, where.port, timeout=10, context=tls.anybody())
+            if where.scheme == "https"
+            else http.client.HTTPConnection(host, where.port, timeout=10)
+        )
         try:
             connection.request("GET", "/robots.txt", headers={"Host": "localhost"})
             connection.getresponse().read()

@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings as django_settings
 from django.core.wsgi import get_wsgi_application
 from granian._granian import SocketHolder
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from . import events
@@ -56,6 +56,9 @@ async def _serve(stop: threading.Event) -> None:
         backpressure=BACKLOG,
         websockets=False,
         log_enabled=False,
+        ssl_cert=settings.tls_certificate,
+        ssl_key=settings.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,
     )
     serving = asyncio.create_task(server.serve())
     while not stop.is_set() and not serving.done():

@@ -236,3 +236,27 @@ def test_the_api_page_works_under_the_policy(city: RunningCity, browser: Browser
     page.close()
     assert said == []
     assert not [line for line in city.log if "csp.violation" in line and "/api/docs" in line]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/devices?owner=%00", None),
+        ("/api/v1/devices/W%00/changes", None),
+        ("/console/devices/?q=%00", None),
+        ("/api/v1/devices/W/move", rb'{"at": "2026-05-12T06:00:00Z", "place": "x", "why": "\u0000"}'),
+        ("/api/v1/devices/W/move", rb'{"at": "2026-05-12T06:00:00Z", "place": "x", "why": "\ud800"}'),
+        ("/api/v1/devices/W/move", b"[" * 100_000),
+        ("/accounts/login/", b"login=%00&password=%00"),
+    ],
+)
+def test_what_no_database_keeps_is_refused_at_the_door(path: str, body: bytes | None, city: RunningCity) -> None:
+    visitor = city.visitor()
+    visitor.get("/accounts/login/", accept="text/html")
+    if body is None:
+        found = visitor.get(path, accept="application/json")
+    else:
+        kind = "application/json" if path.startswith("/api/") else "application/x-www-form-urlencoded"
+        token = next(cookie.value for cookie in visitor.cookies if cookie.name == "csrftoken")
+        found = visitor.post(path, body, content_type=kind, x_csrftoken=token or "", referer=city.address + "/")
+    assert found.status in (400, 401, 404, 422), found.text

@@ -72,7 +72,9 @@ def test_every_part_is_accessible_and_fits(visit: Callable[..., Page], language:
     assert page.evaluate("document.documentElement.lang") == language
 
 
-@pytest.mark.parametrize("path", ["/console/audit/?thing=load", "/console/operation/?state=done"])
+@pytest.mark.parametrize(
+    "path", ["/console/audit/?thing=load", "/console/operation/?state=done", "/console/operation/storage/"]
+)
 @pytest.mark.parametrize(("language", "width", "scheme"), [("kk", 390, "light"), ("ru", 1280, "dark")])
 def test_pages_of_running_it_are_accessible_and_fit(
     visit: Callable[..., Page], account: tuple[str, str], path: str, language: str, width: int, scheme: str

@@ -117,7 +117,7 @@ def test_a_list_asks_as_much_for_three_as_for_one(roles: None) -> None:
         ({"records": {"state": "failed"}}, "Records", "bad", "do not answer"),
         ({"lake": {"state": "slow"}}, "The lake: measurements", "warn", "slowly"),
         ({"lake": {"state": "failed", "why": "Gone."}}, "The lake: measurements", "bad", "Gone."),
-        ({"disk": {"state": "low", "free_bytes": 2**20}}, "Disk", "bad", "1.0 MiB are free"),
+        ({"disk": {"state": "low", "free_bytes": 2**20}}, "Disk", "bad", "1.0\u00a0MiB are free"),
         ({"outbox": {"state": "late", "oldest_seconds": 600.0}}, "News between parts", "warn", "10 minutes"),
         ({"outbox": {"state": "failed", "failed": 3}}, "News between parts", "bad", "3 deliveries"),
         ({"worker": {"state": "stuck"}}, "Worker", "bad", "no sign of life"),

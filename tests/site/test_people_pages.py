@@ -19,6 +19,7 @@ PAGES = [
     "organisation-new/",
     "roles/",
     "roles/crew/",
+    "role-new/?copy=crew",
     "me/",
     "me/password/",
     "me/tokens/new/",
@@ -80,6 +81,11 @@ def test_pages_of_people_are_accessible_and_fit(
     assert page.locator("img.qr").evaluate("image => image.naturalWidth") > 0
     if serious(page) or not fits(page):
         found["second factor"] = (serious(page), fits(page))
+    page.goto("/console/role-new/?copy=crew")
+    heights = page.eval_on_selector_all(
+        "fieldset.field label", "labels => labels.map(one => one.getBoundingClientRect().height)"
+    )
+    assert len(heights) > 5 and min(heights) >= 24
     assert found == {}
 
 

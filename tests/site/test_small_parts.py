@@ -13,13 +13,17 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import RequestFactory
+from django.utils import translation
 from django_tasks_db.models import DBTaskResult
 
 from qala.kernel import console, jobs
+from qala.kernel.access import system
 from qala.kernel.errors import BadInput
 from qala.kernel.plug import Job
 from qala.site import bridge, cli, csp, logs, problems, status, worker
-from qala.site.commands.status import human_bytes
+from qala.site.context import menu
+from qala.site.formats.text import bytes_text
 
 NOW = datetime(2026, 5, 12, 9, 0, tzinfo=UTC)
 
@@ -83,8 +87,18 @@ def test_problem_details_keep_their_length() -> None:
     assert problems.for_command(error)["rows"][-1] == "and 150 more"
 
 
-def test_human_bytes() -> None:
-    assert [human_bytes(n) for n in (0, 1023, 1536, 3 * 2**40)] == ["0 B", "1023 B", "1.5 KiB", "3.0 TiB"]
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ["0 B", "1,023 B", "1.5 KiB", "3.0 TiB", "−2.0 MiB"]),
+        ("ru", ["0 Б", "1 023 Б", "1,5 КиБ", "3,0 ТиБ", "−2,0 МиБ"]),
+        ("kk", ["0 Б", "1 023 Б", "1,5 КиБ", "3,0 ТиБ", "−2,0 МиБ"]),
+    ],
+)
+def test_sizes_in_words(language: str, words: list[str]) -> None:
+    with translation.override(language):
+        said = [bytes_text(n).replace("\u00a0", " ") for n in (0, 1023, 1536, 3 * 2**40, -(2**21))]
+    assert said == words
 
 
 def test_bytes_below_counts_all_files(tmp_path: Path) -> None:
@@ -292,3 +306,22 @@ class TestWorker:
         self.tasks().update(status="SUCCESSFUL", finished_at=NOW)
         assert worker.forget_finished(NOW + timedelta(days=6)) == 0
         assert worker.forget_finished(NOW + timedelta(days=8)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "entry"),
+    [
+        ("/console/", "/console/"),
+        ("/console/map/", "/console/map/"),
+        ("/console/devices/", "/console/devices/"),
+        ("/console/models/", "/console/devices/"),
+        ("/console/organisations/x/", "/console/people/"),
+        ("/console/roles/", "/console/people/"),
+        ("/console/loads/devices/", "/console/loads/"),
+        ("/console/me/", None),
+    ],
+)
+def test_the_menu_marks_where_a_page_belongs(path: str, entry: str | None) -> None:
+    request = RequestFactory().get(path)
+    request.who = system("test")  # type: ignore[attr-defined]
+    assert [one["url"] for one in menu(request) if one["active"]] == ([entry] if entry else [])

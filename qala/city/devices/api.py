@@ -115,6 +115,42 @@ class ChangeOut(Schema):
     why: str
 
 
+class ChosenIn(Schema):
+    """Devices by serial; or where there are none all in use of an owner (its code), a model, or both."""
+
+    serials: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=100_000)] = []
+    owner: Annotated[str, Field(max_length=80)] = ""
+    model: Annotated[str, Field(max_length=64)] = ""
+    why: Why = ""
+
+    def chosen(self) -> actions.Chosen:
+        return actions.Chosen(tuple(self.serials), self.owner, self.model)
+
+
+class CredentialsIn(ChosenIn):
+    """`renew`: also those that have one, which stays good for `overlap_hours` more."""
+
+    renew: bool = False
+    overlap_hours: Annotated[int, Field(ge=0, le=744)] = 0
+
+
+class SecretOut(Schema):
+    serial: str
+    secret: str
+
+
+class CredentialsOut(Schema):
+    """`kept`: devices that had a credential and kept it."""
+
+    batch: UUID
+    secrets: list[SecretOut]
+    kept: int
+
+
+class EndedOut(Schema):
+    ended: int
+
+
 class ReadingOut(Schema):
     serial: str
     property: str
@@ -170,6 +206,26 @@ def load_devices(
             path=path, name=file.name or "", who=request.who, now=SYSTEM_CLOCK.now(), dry_run=dry_run,  # type: ignore[attr-defined]
             keep_good=keep_good,
         )  # fmt: skip
+
+
+@devices.post(
+    "/credentials", response=CredentialsOut, summary="Give devices credentials; the secrets are in the answer alone"
+)
+def issue_credentials(request: HttpRequest, given: CredentialsIn) -> dict[str, object]:
+    """For who is signed in; a token gives no credentials."""
+    issued = actions.issue_credentials(
+        given.chosen(), who=request.who, now=SYSTEM_CLOCK.now(), renew=given.renew,  # type: ignore[attr-defined]
+        overlap_hours=given.overlap_hours, why=given.why,
+    )  # fmt: skip
+    secrets = [{"serial": serial, "secret": secret} for serial, secret in issued.secrets]
+    return {"batch": issued.batch, "secrets": secrets, "kept": issued.kept}
+
+
+@devices.post("/credentials/end", response=EndedOut, summary="End the credentials of devices at once")
+def end_credentials(request: HttpRequest, given: ChosenIn) -> dict[str, int]:
+    """For who is signed in; `ended` counts the devices that had one."""
+    ended = actions.end_credentials(given.chosen(), who=request.who, now=SYSTEM_CLOCK.now(), why=given.why)  # type: ignore[attr-defined]
+    return {"ended": ended}
 
 
 @devices.get("/{serial}/changes", response=list[ChangeOut], summary="What happened to a device, latest first")

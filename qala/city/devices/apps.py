@@ -44,7 +44,7 @@ class DevicesConfig(MatterConfig):
             urls={"console/": "qala.city.devices.pages.urls"},
             api={"devices": "qala.city.devices.api.devices", "readings": "qala.city.devices.api.readings"},
             menu=(
-                MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20),
+                MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20, also=("devices:models", "devices:credentials")),
                 MenuEntry(_("Loads"), "devices:loads", "upload", "devices.load", 30),
             ),
             cards=(
@@ -52,6 +52,8 @@ class DevicesConfig(MatterConfig):
                      "devices.view", 10),
                 Card("devices.loads", "console.home", "devices/card_loads.html", "qala.city.devices.pages.cards.loads",
                      "devices.load", 30),
+                Card("devices.credential", "devices.device", "devices/card_credential.html",
+                     "qala.city.devices.pages.credentials.credential_card", "devices.credentials", 90),
             ),
             layers=(
                 Layer("devices.points", _("Devices"), "qala.city.devices.pages.cards.points", "devices.view", 20),
@@ -60,6 +62,7 @@ class DevicesConfig(MatterConfig):
                 Permission("devices.view", _("See devices and their readings")),
                 Permission("devices.load", _("Load files of readings and see what was refused")),
                 Permission("devices.fit", _("Move, exchange and retire devices")),
+                Permission("devices.credentials", _("Give devices credentials and end them")),
                 Permission("devices.manage", _("Register devices and change them")),
             ),
             grants={
@@ -67,12 +70,13 @@ class DevicesConfig(MatterConfig):
                 "mayor": ("devices.view",),
                 "crew": ("devices.view", "devices.fit"),
                 "engineer": ("devices.view", "devices.load", "devices.fit"),
-                "manager": ("devices.view", "devices.load", "devices.fit", "devices.manage"),
+                "manager": ("devices.view", "devices.load", "devices.fit", "devices.manage", "devices.credentials"),
             },
             lake_tables=(READINGS, REFUSALS),
             told=(
                 Told("devices.registered", "count; devices: ids of the first hundred"),
                 Told("devices.changed", "count; devices: their ids, some thousands in one event; fields: names of those that changed; since: RFC 3339, or null: since ever"),
+                Told("devices.credentials_changed", "count; devices: ids of those that got another credential or lost theirs, some thousands in one event"),
                 Told("devices.readings_kept", "source; first, last, at (when they were kept): RFC 3339; counts read, new, new_versions, already_there, refused"),
                 Told("devices.registers_read", "source; at: RFC 3339; registers: pairs of series and value in its last digit"),
             ),
@@ -81,6 +85,9 @@ class DevicesConfig(MatterConfig):
             commands=(
                 Command("load devices", "qala.city.devices.commands.load_devices"),
                 Command("load readings", "qala.city.devices.commands.load_readings"),
+                Command("credentials issue", "qala.city.devices.commands.issue_credentials"),
+                Command("credentials end", "qala.city.devices.commands.end_credentials"),
+                Command("credentials check", "qala.city.devices.commands.check_credential"),
                 Command("drivers check", "qala.city.devices.commands.check_driver"),
                 Command("export readings", "qala.city.devices.commands.export_readings"),
                 Command("export devices", "qala.city.devices.commands.export_devices"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import getpass
+import os
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from qala.drivers.checking import check
 from qala.kernel import console, outbox
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.errors import BadInput
+from qala.kernel.errors import BadInput, NotFound
 from qala.kernel.instants import Instant
 from qala.kernel.list_commands import export_command
 from qala.kernel.paging import span_of
@@ -123,6 +127,85 @@ def export_readings(
             span=span_of(start, end), serial=serial, property=property, as_of=as_of,
         )  # fmt: skip
     console.result({"rows": _("rows"), "file": _("file")}, rows=rows, file=file)
+
+
+def _chosen(serials: tuple[str, ...], file: Path | None, owner: str, model: str) -> actions.Chosen:
+    named = [*serials, *(file.read_text(encoding="utf-8", errors="replace").split() if file is not None else ())]
+    return actions.Chosen(tuple(named), owner, model)
+
+
+def _choosing(command: click.decorators.FC) -> click.decorators.FC:
+    """The arguments by which a command is told which devices are meant."""
+    for option in (
+        click.option("--why", default="", help=_("Reason, for the audit.")),
+        click.option("--model", default="", metavar="KEY", help=_("All devices in use of this model.")),
+        click.option("--owner", default="", metavar="CODE", help=_("All devices in use of this organisation.")),
+        click.option(
+            "--serials", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help=_("A text file of serials, one a line."),
+        ),
+        click.argument("serial", nargs=-1),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command(
+    "issue", help=_("Give devices credentials; the secrets are written to a file once, only hashes are kept.")
+)
+@_choosing
+@click.option("--renew", is_flag=True, help=_("Also those that have one."))
+@click.option("--overlap-hours", type=int, default=24, show_default=True, help=_("How long the one before stays good."))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=_("The file to write; none may be there."),
+)
+def issue_credentials(
+    serial: tuple[str, ...], file: Path | None, owner: str, model: str, why: str, renew: bool, overlap_hours: int, out: Path,
+) -> None:  # fmt: skip
+    try:
+        target = open(os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed below, and removed where nothing was issued
+    except OSError as error:
+        raise BadInput(
+            _("{file} can't be written: {error}.").format(file=out, error=error.strerror),
+            fix=_("Name a file that does not exist."),
+        ) from None
+    try:
+        with target:
+            issued = actions.issue_credentials(
+                _chosen(serial, file, owner, model), who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(),
+                renew=renew, overlap_hours=overlap_hours, why=why,
+            )  # fmt: skip
+            lines = csv.writer(target)
+            lines.writerow(("serial", "secret"))
+            lines.writerows(issued.secrets)
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
+    console.result(
+        {"issued": _("credentials given"), "kept": _("devices that kept theirs"), "file": _("file")},
+        issued=len(issued.secrets), kept=issued.kept, file=out,
+    )  # fmt: skip
+
+
+@click.command("end", help=_("End the credentials of devices at once."))
+@_choosing
+def end_credentials(serial: tuple[str, ...], file: Path | None, owner: str, model: str, why: str) -> None:
+    ended = actions.end_credentials(
+        _chosen(serial, file, owner, model), who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(), why=why
+    )
+    console.result({"ended": _("credentials ended")}, ended=ended)
+
+
+@click.command("check", help=_("Say whether a secret, read from standard input, is good for a device now."))
+@click.argument("serial")
+def check_credential(serial: str) -> None:
+    secret = getpass.getpass(_("Secret: ")) if sys.stdin.isatty() else sys.stdin.readline()
+    if store.find_by_credential(serial, secret.strip(), now=SYSTEM_CLOCK.now()) is None:
+        raise NotFound(_("This secret is not good for {serial} now.").format(serial=serial[:64]))
+    console.result({"serial": _("serial"), "good": _("good")}, serial=serial, good=True)
 
 
 @click.command(

@@ -188,6 +188,36 @@ class DeviceChange(models.Model):
         return f"{self.device_id} {self.kind} {self.at:%Y-%m-%d %H:%M}"
 
 
+class DeviceCredential(models.Model):
+    """What a device proves with that it is itself: good over ``[made_at, ends_at)``; ``None``: until further notice.
+
+    The secret itself is not kept, only its hash.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="credentials")
+    batch = models.UUIDField()
+    sha256 = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField()
+    made_by_id = models.UUIDField(null=True)
+    made_by_name = models.CharField(max_length=200)
+    ends_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["device"], condition=Q(ends_at__isnull=True), name="device_credential_one_without_end"
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gte=F("made_at")), name="device_credential_in_order"
+            ),
+        ]
+        indexes = [models.Index(fields=["device", "-made_at"], name="device_credential_by_device")]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} since {self.made_at:%Y-%m-%d %H:%M}"
+
+
 class Series(models.Model):
     """What one device measures: (serial, property). Values are whole numbers of ``10**exponent`` × ``unit``."""
 

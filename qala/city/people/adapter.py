@@ -5,9 +5,11 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
+from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -102,6 +104,16 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         "incorrect_code": _("This code is not right."),
         "unverified_email": _("Confirm your e-mail address first."),
     }
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Passkeys are bound to the city's public name, so that one made there is good there alone."""
+        public = urlsplit(get_settings().public_url or "").hostname
+        return {"id": public or urlsplit(f"//{context.request.get_host()}").hostname or "", "name": "Qala"}
+
+    def generate_authenticator_name(self, user: Person, type: str) -> str:
+        """What a passkey is called where its person gave it no name: the machine that it was made on."""
+        made_on = rules.device_of(context.request.headers.get("User-Agent", ""))
+        return made_on or gettext("Passkey")
 
     def encrypt(self, text: str) -> str:
         return _cipher().encrypt(text.encode()).decode()

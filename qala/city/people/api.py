@@ -77,6 +77,7 @@ class OrganisationOut(Schema):
     name_ru: str
     name_en: str
     is_demo: bool
+    closed_at: datetime | None = Field(description="Since when it is closed; null: it is open.")
 
 
 class OrganisationList(Schema):
@@ -96,16 +97,34 @@ class OrganisationIn(OrganisationChange):
 
 class RoleOut(Schema):
     key: str
-    title: str
+    title: str = Field(description="In the language asked for (Accept-Language), else in the next one there is.")
+    title_kk: str
+    title_ru: str
+    title_en: str
     permissions: list[str]
+    needs_second_factor: bool = Field(description="Who holds it and has none is granted nothing until they have one.")
+    retired_at: datetime | None = Field(description="Since when nobody holds it any more; null: it is in use.")
 
 
 class RoleList(Schema):
     items: list[RoleOut]
 
 
-class RoleChange(WhyIn):
+class NewRoleIn(WhyIn):
+    key: str
     permissions: list[str]
+    title_kk: str = ""
+    title_ru: str = ""
+    title_en: str = ""
+    needs_second_factor: bool = False
+
+
+class RoleChange(WhyIn):
+    permissions: list[str] | None = Field(None, description="All that it shall hold; null: they stay.")
+    title_kk: str | None = Field(None, description="Null: it stays.")
+    title_ru: str | None = Field(None, description="Null: it stays.")
+    title_en: str | None = Field(None, description="Null: it stays.")
+    needs_second_factor: bool | None = Field(None, description="Null: it stays.")
 
 
 class TokenOut(Schema):
@@ -266,7 +285,7 @@ def end_role(request: HttpRequest, person: UUID, membership: UUID) -> Status[Non
 def _organisation(one: Organisation) -> dict[str, Any]:
     return {
         "id": one.pk, "code": one.code, "kind": one.kind, "name": one.name, "name_kk": one.name_kk,
-        "name_ru": one.name_ru, "name_en": one.name_en, "is_demo": one.is_demo,
+        "name_ru": one.name_ru, "name_en": one.name_en, "is_demo": one.is_demo, "closed_at": one.closed_at,
     }  # fmt: skip
 
 
@@ -290,26 +309,61 @@ def change_organisation(request: HttpRequest, code: str, asked: OrganisationChan
     return _organisation(found)
 
 
+@organisations.post("/{slug:code}/close", response=OrganisationOut, summary="Close an organisation")
+def close_organisation(request: HttpRequest, code: str, asked: WhyIn) -> dict[str, Any]:
+    """The roles in it and its API tokens end; what it owns stays."""
+    found = store.get_organisation(code)
+    actions.close_organisation(who=_who(request), now=SYSTEM_CLOCK.now(), organisation=found, why=asked.why)
+    return _organisation(found)
+
+
+@organisations.post("/{slug:code}/reopen", response=OrganisationOut, summary="Open a closed organisation again")
+def reopen_organisation(request: HttpRequest, code: str, asked: WhyIn) -> dict[str, Any]:
+    """Roles and tokens that ended with it do not come back by themselves."""
+    found = store.get_organisation(code)
+    actions.reopen_organisation(who=_who(request), now=SYSTEM_CLOCK.now(), organisation=found, why=asked.why)
+    return _organisation(found)
+
+
 def _role(one: Role) -> dict[str, Any]:
     declared = {permission.key for permission in plug.declared("permissions")}
-    return {"key": one.key, "title": one.title, "permissions": [key for key in one.permissions if key in declared]}
+    return {
+        "key": one.key, "title": one.title, "title_kk": one.title_kk, "title_ru": one.title_ru,
+        "title_en": one.title_en, "permissions": [key for key in one.permissions if key in declared],
+        "needs_second_factor": one.needs_second_factor, "retired_at": one.retired_at,
+    }  # fmt: skip
 
 
-@roles.get("", response=RoleList, summary="All roles and what they hold")
+@roles.get("", response=RoleList, summary="Roles and what they hold")
 def list_roles(
     request: HttpRequest,
     query: str = "",
     permission: Annotated[str, Query(description="Only roles that hold this permission.")] = "",
+    retired: Annotated[bool, Query(description="Also those that nobody holds any more.")] = False,
 ) -> dict[str, Any]:
-    asked = Asked(clean(query), {"permission": clean(permission)})
-    return {"items": [_role(one) for one in store.ROLES.every(asked, Look(_who(request), SYSTEM_CLOCK.now()))]}
+    asked = Asked(clean(query), {"permission": clean(permission), "state": "" if retired else "used"})
+    found = store.ROLES.every(asked, Look(_who(request), SYSTEM_CLOCK.now()))
+    return {"items": [_role(one.role) for one in found]}
 
 
-@roles.put("/{slug:key}", response=RoleOut, summary="Set the permissions of a role")
+@roles.post("", response={201: RoleOut}, summary="Add a role of the city's own")
+def create_role(request: HttpRequest, asked: NewRoleIn) -> Status[Any]:
+    """Nobody puts into it what they do not hold in the whole city themselves."""
+    return Status(201, _role(actions.create_role(who=_who(request), now=SYSTEM_CLOCK.now(), **asked.dict())))
+
+
+@roles.put("/{slug:key}", response=RoleOut, summary="Change what a role holds, is called and needs")
 def change_role(request: HttpRequest, key: str, asked: RoleChange) -> dict[str, Any]:
-    """All that the role shall hold; what is not named is taken away."""
+    """What is not given stays; of permissions, what is not named among them is taken away."""
     who, found = _who(request), store.get_role(key)
-    actions.change_role(who=who, now=SYSTEM_CLOCK.now(), role=found, permissions=asked.permissions, why=asked.why)
+    actions.change_role(who=who, now=SYSTEM_CLOCK.now(), role=found, **asked.dict())
+    return _role(store.get_role(key))
+
+
+@roles.post("/{slug:key}/retire", response=RoleOut, summary="Retire a role of the city's own")
+def retire_role(request: HttpRequest, key: str, asked: WhyIn) -> dict[str, Any]:
+    """Whoever holds it holds it no more, and nobody is given it again."""
+    actions.retire_role(who=_who(request), now=SYSTEM_CLOCK.now(), role=store.get_role(key), why=asked.why)
     return _role(store.get_role(key))
 
 

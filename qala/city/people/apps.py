@@ -17,13 +17,25 @@ class PeopleConfig(MatterConfig):
             "roles": "qala.city.people.api.roles",
             "tokens": "qala.city.people.api.tokens",
         },
-        menu=(MenuEntry(_("People"), "people:list", "users", "people.view", 80),),
+        menu=(
+            MenuEntry(
+                _("People"), "people:list", "users", "people.view", 80, also=("people:organisations", "people:roles")
+            ),
+        ),
         permissions=(
             Permission("people.view", _("See persons and what they may do")),
             Permission("people.manage", _("Add persons and organisations, give and end roles")),
         ),
         grants={"manager": ("people.view",)},
-        told=(Told("people.person_disabled", "person: id of the person whose account was closed"),),
+        told=(
+            Told("people.person_disabled", "person: id of the person whose account was closed"),
+            Told(
+                "people.role_given",
+                "membership: its id; person: id of who was given a role; role: its key; "
+                "organisation: id of the organisation, null: the whole city",
+            ),
+            Told("people.organisation_closed", "organisation: id of the one whose roles ended"),
+        ),
         lists=(
             Listed("qala.city.people.store.PEOPLE", "people:list"),
             Listed("qala.city.people.store.ORGANISATIONS", "people:organisations"),
@@ -42,6 +54,12 @@ class PeopleConfig(MatterConfig):
             Command("people reset-second-factor", "qala.city.people.commands.reset_second_factor"),
             Command("organisations list", "qala.city.people.commands.list_organisations"),
             Command("organisations add", "qala.city.people.commands.add_organisation"),
+            Command("organisations close", "qala.city.people.commands.close_organisation"),
+            Command("organisations reopen", "qala.city.people.commands.reopen_organisation"),
+            Command("roles list", "qala.city.people.commands.list_roles"),
+            Command("roles create", "qala.city.people.commands.create_role"),
+            Command("roles change", "qala.city.people.commands.change_role"),
+            Command("roles retire", "qala.city.people.commands.retire_role"),
             Command("tokens create", "qala.city.people.commands.create_token"),
             Command("export people", "qala.city.people.commands.export_people"),
             Command("export organisations", "qala.city.people.commands.export_organisations"),

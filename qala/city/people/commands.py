@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -53,7 +54,12 @@ PERSON = {
     "name": pgettext("person", "Name"), "email": _("E-mail"), "state": _("State"), "roles": _("Roles"),
     "last_sign_in": _("Last sign-in"),
 }  # fmt: skip
-ORGANISATION = {"code": _("Code"), "kind": _("Kind"), "name": _("Name")}
+ORGANISATION = {"code": _("Code"), "kind": _("Kind"), "name": _("Name"), "closed_at": _("Closed since")}
+ROLE = {
+    "key": _("Key"), "title": _("Title"), "permissions": _("Permissions"), "needs_second_factor": _("Needs a second factor"),
+    "retired_at": _("Retired"),
+}  # fmt: skip
+_why = click.option("--why", default="", help=_("Kept in the audit log."))
 _organisation = click.option(
     "--organisation", metavar="CODE", help=_("Where the role is held; without it, in the whole city.")
 )
@@ -193,7 +199,10 @@ def reset_second_factor(email: str, why: str) -> None:
 
 @click.command("list", help=_("List organisations."))
 def list_organisations() -> None:
-    rows = [{"code": one.code, "kind": one.kind, "name": one.name} for one in store.list_organisations()]
+    rows = [
+        {"code": one.code, "kind": one.kind, "name": one.name, "closed_at": one.closed_at}
+        for one in store.list_organisations()
+    ]
     console.table("organisation", rows, ORGANISATION)
     console.result({"organisations": _("Organisations")}, organisations=len(rows))
 
@@ -211,6 +220,96 @@ def add_organisation(code: str, kind: str, name_kk: str, name_ru: str, name_en: 
         who=_operator(), now=SYSTEM_CLOCK.now(), code=code, kind=kind, name_kk=name_kk, name_ru=name_ru, name_en=name_en
     )
     console.result({"code": _("Code"), "id": _("Id")}, code=made.code, id=made.pk)
+
+
+@click.command("close", help=_("Close an organisation: the roles in it and its API tokens end, what it owns stays."))
+@click.argument("code")
+@_why
+def close_organisation(code: str, why: str) -> None:
+    ended = actions.close_organisation(
+        who=_operator(), now=SYSTEM_CLOCK.now(), organisation=store.get_organisation(code), why=why
+    )
+    console.result({"code": _("Code"), "ended": _("Roles ended")}, code=code, ended=ended)
+
+
+@click.command("reopen", help=_("Open a closed organisation again; roles are given anew."))
+@click.argument("code")
+@_why
+def reopen_organisation(code: str, why: str) -> None:
+    actions.reopen_organisation(
+        who=_operator(), now=SYSTEM_CLOCK.now(), organisation=store.get_organisation(code), why=why
+    )
+    console.result({"code": _("Code")}, code=code)
+
+
+@click.command("list", help=_("List roles and what they hold."))
+@click.option("--retired", is_flag=True, help=_("Also those that nobody holds any more."))
+def list_roles(retired: bool) -> None:
+    rows = [
+        {
+            "key": one.key, "title": one.title, "permissions": ", ".join(one.permissions),
+            "needs_second_factor": one.needs_second_factor, "retired_at": one.retired_at,
+        }
+        for one in store.list_roles(retired=retired)
+    ]  # fmt: skip
+    console.table("role", rows, ROLE)
+    console.result({"roles": _("Roles")}, roles=len(rows))
+
+
+_titles = (
+    click.option("--title-kk", help=_("Title in Kazakh")),
+    click.option("--title-ru", help=_("Title in Russian")),
+    click.option("--title-en", help=_("Title in English")),
+    click.option(
+        "--needs-second-factor/--needs-no-second-factor", default=None, help=_("Whether who holds it must have one.")
+    ),
+    click.option("--permission", "permissions", multiple=True, help=_("What it may do; may be repeated.")),
+)
+
+
+def _titled(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_titles):
+        command = option(command)
+    return command
+
+
+@click.command("create", help=_("Add a role of the city's own."))
+@click.argument("key")
+@_titled
+@click.option("--copy", "copied", metavar="KEY", help=_("Also what this role holds."))
+def create_role(
+    key: str, title_kk: str | None, title_ru: str | None, title_en: str | None, needs_second_factor: bool | None,
+    permissions: tuple[str, ...], copied: str | None,
+) -> None:  # fmt: skip
+    also = store.get_role(copied).permissions if copied else []
+    made = actions.create_role(
+        who=_operator(), now=SYSTEM_CLOCK.now(), key=key, permissions=[*permissions, *also], title_kk=title_kk or "",
+        title_ru=title_ru or "", title_en=title_en or "", needs_second_factor=bool(needs_second_factor),
+    )  # fmt: skip
+    console.result({"key": _("Key"), "permissions": _("Permissions")}, key=key, permissions=", ".join(made.permissions))
+
+
+@click.command("change", help=_("Change a role; what is not given stays. Permissions that are given are all it holds."))
+@click.argument("key")
+@_titled
+@_why
+def change_role(
+    key: str, title_kk: str | None, title_ru: str | None, title_en: str | None, needs_second_factor: bool | None,
+    permissions: tuple[str, ...], why: str,
+) -> None:  # fmt: skip
+    actions.change_role(
+        who=_operator(), now=SYSTEM_CLOCK.now(), role=store.get_role(key), permissions=permissions or None,
+        title_kk=title_kk, title_ru=title_ru, title_en=title_en, needs_second_factor=needs_second_factor, why=why,
+    )  # fmt: skip
+    console.result({"key": _("Key")}, key=key)
+
+
+@click.command("retire", help=_("Retire a role of the city's own: who holds it holds it no more."))
+@click.argument("key")
+@_why
+def retire_role(key: str, why: str) -> None:
+    ended = actions.retire_role(who=_operator(), now=SYSTEM_CLOCK.now(), role=store.get_role(key), why=why)
+    console.result({"key": _("Key"), "ended": _("Roles ended")}, key=key, ended=ended)
 
 
 TOKEN = {

@@ -50,6 +50,7 @@ class Person(AbstractBaseUser):
 
     objects: ClassVar[PersonManager] = PersonManager()
     shown_memberships: list[Membership]  # set by the store: those that the asker may know of
+    lacks_second_factor: bool = False  # set by store.who_of: a role wants one, so they hold nothing until they have it
 
     EMAIL_FIELD = "email"
     USERNAME_FIELD = "email"
@@ -114,6 +115,7 @@ class Organisation(models.Model):
     name_ru = models.CharField(max_length=200, blank=True)
     name_en = models.CharField(max_length=200, blank=True)
     is_demo = models.BooleanField(default=False)
+    closed_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = _("organisation")
@@ -152,15 +154,25 @@ class Role(models.Model):
     """A bundle of permissions. The default roles are made by ``actions.prepare_roles``; a city may change them."""
 
     key = models.SlugField(primary_key=True, max_length=50)
-    title_kk = models.CharField(max_length=100)
-    title_ru = models.CharField(max_length=100)
-    title_en = models.CharField(max_length=100)
+    title_kk = models.CharField(max_length=100, blank=True)
+    title_ru = models.CharField(max_length=100, blank=True)
+    title_en = models.CharField(max_length=100, blank=True)
     permissions = models.JSONField(default=list)  # keys of declared permissions, sorted
     offered = models.JSONField(default=list)  # keys that plugs ever offered: what was taken away is not given back
+    needs_second_factor = models.BooleanField(default=False)
+    retired_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = _("role")
         verbose_name_plural = _("roles")
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(title_kk="", title_ru="", title_en=""), name="role_has_a_title"),
+            # what an update ships is there for good: a city changes it, or gives it to nobody
+            models.CheckConstraint(
+                condition=~models.Q(key=rules.ADMINISTRATOR) | models.Q(retired_at__isnull=True),
+                name="role_administrator_stays",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title

@@ -14,7 +14,7 @@ from .actions import (
     set_language,
 )
 from .models import Membership, Organisation, Person, Role
-from .rules import ADMINISTRATOR, SEEN, SEEN_EVERY, is_loopback, may_use, remote_address
+from .rules import ADMINISTRATOR, FORWARDING_HEADERS, SEEN, SEEN_EVERY, is_loopback, may_use, remote_address
 from .store import (
     count_administrators,
     find_person,
@@ -29,6 +29,7 @@ from .store import (
 __all__ = [
     "ADMINISTRATOR",
     "ANONYMOUS",
+    "FORWARDING_HEADERS",
     "SEEN",
     "SEEN_EVERY",
     "Membership",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 from uuid import UUID
@@ -63,11 +62,6 @@ def grants_of_token(
         scope = grants.get(key, NOTHING)
         found[key] = scope.within(organisations) if organisations and key not in unscoped else scope
     return {key: scope for key, scope in found.items() if scope}
-
-
-def token_hash(secret: str) -> str:
-    """What is kept of a token: SHA-256 in hex. Its 128 random bits need no slow hash."""
-    return sha256(secret.encode()).hexdigest()
 
 
 def beyond(

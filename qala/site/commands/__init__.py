@@ -4,6 +4,7 @@ from __future__ import annotations
 
 HOUSE = {
     "up": "qala.site.commands.up.up",
+    "storage": "qala.site.commands.storage.storage",
     "status": "qala.site.commands.status.status",
     "doctor": "qala.site.commands.doctor.doctor",
     "backup": "qala.site.commands.backup.backup",

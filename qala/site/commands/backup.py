@@ -13,9 +13,8 @@ from qala.kernel import audit, console
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.site import backup as backups
+from qala.site.formats.text import bytes_text
 from qala.site.status import records_ready
-
-from .status import human_bytes
 
 MIB = 1 << 20
 
@@ -85,7 +84,7 @@ def say(found: dict[str, object]) -> None:
     }  # fmt: skip
     if console.form() != "json":
         found = {
-            key: human_bytes(value) if key in ("bytes", "copied_bytes") and isinstance(value, int) else value
+            key: bytes_text(value) if key in ("bytes", "copied_bytes") and isinstance(value, int) else value
             for key, value in found.items()
         }
     console.result(labels, **found)

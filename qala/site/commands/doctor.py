@@ -12,10 +12,13 @@ from qala.site.doctor import counts, examine
 
 @click.command(help=_("Look at everything that can be wrong with this installation and say what to do."))
 @click.option("--port", type=click.IntRange(0, 65535), help=_("Port to look at (default: QALA_PORT, 8000)."))
-def doctor(port: int | None) -> int:
+@click.option(
+    "--send-test", metavar="ADDRESS", help=_("Also send a mail to this address and say what the mail server answered.")
+)
+def doctor(port: int | None, send_test: str | None) -> int:
     marks = {"ok": "✓", "warn": "!", "fail": "✗"}
     findings = []
-    for finding in examine(settings.QALA, port=port):
+    for finding in examine(settings.QALA, port=port, send_test=send_test):
         findings.append(finding)
         said = f"{marks[finding.state]} {finding.check}: {finding.what}"
         fields = {"check": finding.check, "state": finding.state, "what": finding.what, "fix": finding.fix}

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from qala.kernel import console
+from qala.site.formats.text import bytes_text
 from qala.site.status import gather
 
 
@@ -41,16 +42,7 @@ def status() -> None:
         for name, value in counts.items():
             lines[f"{matter}: {name.replace('_', ' ')}"] = value
     for name, size in found["bytes"].items():
-        lines[_("{part} on disk").format(part=name)] = human_bytes(size)
-    lines[_("disk free")] = human_bytes(found["disk_free_bytes"])
+        lines[_("{part} on disk").format(part=name)] = bytes_text(size)
+    lines[_("disk free")] = bytes_text(found["disk_free_bytes"])
     lines.update(found["versions"])
     console.result(**lines)
-
-
-def human_bytes(size: float) -> str:
-    """``1536`` → ``1.5 KiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

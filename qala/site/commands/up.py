@@ -16,7 +16,7 @@ from qala.kernel import console
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.config import Settings
 from qala.site import demo as demonstration
-from qala.site import logs, supervisor
+from qala.site import logs, supervisor, tls
 from qala.site.prepare import check_folder, let_go, make_folders, prepare, prepare_static
 
 
@@ -29,11 +29,12 @@ from qala.site.prepare import check_folder, let_go, make_folders, prepare, prepa
 def up(demo: bool, host: str | None, port: int | None) -> None:
     settings: Settings = django_settings.QALA
     host = host or settings.host
+    tls.check(settings)
     check_folder(settings)
     make_folders(settings)
     with supervisor.take_folder(settings) as lock:
         listening = supervisor.listen(host, settings.port if port is None else port)
-        address = supervisor.address_of(listening)
+        address = supervisor.address_of(settings, listening)
         supervisor.write_lock(lock, address)
         prepare(fully=True)
         prepare_static()
@@ -45,7 +46,7 @@ def up(demo: bool, host: str | None, port: int | None) -> None:
         running = supervisor.Supervisor(settings, listening, demonstration.is_demo(settings))
         signal.signal(signal.SIGTERM, lambda *_given: running.stop())
         signal.signal(signal.SIGINT, lambda *_given: running.stop())
-        signal.signal(signal.SIGHUP, lambda *_given: None)  # settings are read at the start; nothing to read again
+        signal.signal(signal.SIGHUP, lambda *_given: running.look_at_certificate())
         language = get_language()  # of this thread alone
         told = threading.Thread(
             target=_welcome, args=(running, settings, address, host, accounts, language), daemon=True
@@ -67,7 +68,7 @@ def _welcome(
         _("Qala runs at {address}").format(address=address), event="ready", address=address, demo=running.demo,
         data_dir=settings.data_dir, accounts=accounts,
     )  # fmt: skip
-    if host not in ("127.0.0.1", "localhost", "::1") and not (settings.allowed_hosts or settings.public_url):
+    if host not in supervisor.LOOPBACK and not (settings.allowed_hosts or settings.public_url):
         console.warn(_("Pages answer to loopback names only: set QALA_ALLOWED_HOSTS or QALA_PUBLIC_URL."))
     if accounts and console.form() != "json":
         console.say(_("Accounts of the demonstration, usable on this machine alone:"))

@@ -81,6 +81,11 @@ UNITS = {
     "s": pgettext_lazy("unit", "s"),
     "min": pgettext_lazy("unit", "min"),
     "h": pgettext_lazy("unit", "h"),
+    "B": pgettext_lazy("unit", "B"),
+    "KiB": pgettext_lazy("unit", "KiB"),
+    "MiB": pgettext_lazy("unit", "MiB"),
+    "GiB": pgettext_lazy("unit", "GiB"),
+    "TiB": pgettext_lazy("unit", "TiB"),
 }
 
 
@@ -106,6 +111,15 @@ def number_text(value: float | Decimal, unit: object = "", decimals: int | None 
     text = number_format(value, decimal_pos=decimals, use_l10n=True, force_grouping=True)
     text = text.replace("-", MINUS, 1)
     return f"{text}{NBSP}{unit_text(unit)}" if unit and unit_text(unit) else text
+
+
+def bytes_text(size: float) -> str:
+    """``1536`` → ``1.5 KiB``, in Russian ``1,5 КиБ``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024:
+            return number_text(size, unit, 0 if unit == "B" else 1)
+        size /= 1024
+    return number_text(size, "TiB", 1)
 
 
 def register_text(register: int, exponent: int = 0, unit: object = "") -> str:

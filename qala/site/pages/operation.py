@@ -20,7 +20,7 @@ from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import NotFound
 from qala.kernel.models import AuditEntry
 from qala.site import health
-from qala.site.commands.status import human_bytes
+from qala.site.formats.text import bytes_text
 from qala.site.status import disk_free, sizes
 
 OLD_BACKUP = timedelta(days=2)
@@ -53,8 +53,8 @@ def operation_page(request: HttpRequest) -> HttpResponse:
             "jobs": [*jobs, *news], "state": state,
             "tabs": [{"title": title, "url": f"?state={key}", "active": key == state} for key, title in titles.items()],
             "sizes": [
-                *((part_title(name), human_bytes(size)) for name, size in sizes(settings.QALA).items()),
-                (_("Free on the disk"), human_bytes(disk_free(settings.QALA))),
+                *((part_title(name), bytes_text(size)) for name, size in sizes(settings.QALA).items()),
+                (_("Free on the disk"), bytes_text(disk_free(settings.QALA))),
             ],
         },
     )  # fmt: skip
@@ -76,7 +76,7 @@ def part_title(name: str) -> str:
     """What a part of the data folder is called."""
     titles = {
         "records": _("Records"), "catalogue": _("The lake's catalogue"), "lake": _("The lake: measurements"),
-        "loads": _("Files of loads"),
+        "loads": _("Files of loads"), "media": _("Photos and files"),
     }  # fmt: skip
     return titles.get(name, name)
 
@@ -109,7 +109,7 @@ def lines(found: dict[str, Any]) -> Iterator[dict[str, str]]:
         state, _("The lake: measurements"), " ".join(filter(None, (what, lake.get("why", "")))),
         "" if state == "ok" else _("Wait a minute and load the page again; then ask qala doctor."),
     )  # fmt: skip
-    free = human_bytes(disk["free_bytes"])
+    free = bytes_text(disk["free_bytes"])
     yield line(
         "ok" if disk["state"] == "ok" else "bad", _("Disk"), _("{size} are free").format(size=free),
         "" if disk["state"] == "ok" else _("Free space now: soon nothing can be kept any more."),

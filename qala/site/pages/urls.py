@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import audit, operation, views
+from . import audit, operation, storage, views
 
 app_name = "console"
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("audit/", audit.audit_page, name="audit"),
     path("audit.csv", audit.download, name="audit_csv"),
     path("operation/", operation.operation_page, name="operation"),
+    path("operation/storage/", storage.storage_page, name="storage"),
     path("operation/repeat/", operation.repeat, name="operation_repeat"),
     path("style/", views.style, name="style"),
 ]

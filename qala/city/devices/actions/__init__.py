@@ -1,3 +1,4 @@
+from .credentials import CREDENTIALS, Chosen, Issued, Plan, end_credentials, issue_credentials, plan_credentials
 from .keep import Kept, keep_readings, reading_table
 from .life import keep_registers, move_device, retire_device, swap_device
 from .load import fail_interrupted_loads, load_readings
@@ -8,12 +9,18 @@ from .registry import NewDevice, index_loads, register_devices, require_for
 from .run import Summary
 
 __all__ = [
+    "CREDENTIALS",
+    "Chosen",
     "DeviceSummary",
+    "Issued",
     "Kept",
     "NewDevice",
+    "Plan",
     "Summary",
+    "end_credentials",
     "fail_interrupted_loads",
     "index_loads",
+    "issue_credentials",
     "keep_readings",
     "keep_registers",
     "load_devices",
@@ -21,6 +28,7 @@ __all__ = [
     "mark_seen",
     "measure_devices",
     "move_device",
+    "plan_credentials",
     "reading_table",
     "refusal",
     "register_devices",

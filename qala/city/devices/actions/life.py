@@ -23,6 +23,7 @@ from qala.kernel.geometry import cell_of
 from ..models import Device, DeviceChange, DeviceRefusal, DeviceStay, Series
 from ..rules import DeviceRow, is_serial
 from ..store import devices_by_serial, get_device, series_of
+from .credentials import end_of
 from .keep import keep_readings, reading_table
 from .load_devices import tell_changed
 from .news import EPOCH, mark_seen, tell_kept
@@ -275,6 +276,7 @@ def _retire(
     before = {"state": device.state}
     device.state, device.removed_at = Device.RETIRED, at
     device.save(update_fields=["state", "removed_at"])
+    end_of([(device.pk, device.serial)], now=now)
     return _note(device, kind, at, who, now, before, {"state": device.state, **_shown(registers), **(more or {})}, why)
 
 

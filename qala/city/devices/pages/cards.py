@@ -58,7 +58,9 @@ def _cells(cells: list[store.Cell], states: dict[str, str]) -> dict[str, Any]:
         if one.silent:
             name += " · " + ngettext("{n} silent", "{n} silent", one.silent).format(n=number_format(one.silent))
         state = "bad" if one.silent and one.silent >= one.count * RINGED else "ok"
-        features.append(_point(one.lon, one.lat, key=one.key, name=name, state=state, count=one.count, bad=one.silent or 0))
+        features.append(
+            _point(one.lon, one.lat, key=one.key, name=name, state=state, count=one.count, bad=one.silent or 0)
+        )
     told = {"type": "FeatureCollection", "features": features, "partial": True, "states": {"ok": _("devices together")}}
     if any(one["properties"]["state"] == "bad" for one in features):
         told["states"] = {"bad": _("a tenth or more is silent"), "ok": _("devices together")}

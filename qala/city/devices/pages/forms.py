@@ -9,6 +9,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from ..actions import Chosen
+from ..actions.credentials import MOST_OVERLAP_HOURS
 from ..models import Series
 
 
@@ -21,6 +23,37 @@ class LoadForm(forms.Form):
     )  # fmt: skip
     dry_run = forms.BooleanField(label=_("Only check it, keep nothing"), required=False)
     keep_good = forms.BooleanField(label=_("Keep the good rows although others are bad"), required=False)
+
+
+class CredentialsForm(forms.Form):
+    """Which devices get credentials, or lose theirs."""
+
+    serials = forms.CharField(
+        label=_("Serials"), required=False, max_length=2_000_000,
+        help_text=_("One a line; or leave it empty and choose all devices in use of an owner or a model."),
+        widget=forms.Textarea(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false"}),
+    )  # fmt: skip
+    owner = forms.ChoiceField(label=_("Owner"), required=False)
+    model = forms.ChoiceField(label=_("Model"), required=False)
+    renew = forms.BooleanField(label=_("Also renew those that have one"), required=False)
+    overlap_hours = forms.IntegerField(
+        label=_("Hours that the one before stays good"), initial=24, min_value=0, max_value=MOST_OVERLAP_HOURS,
+        help_text=_("Until every device was told its new secret."),
+    )  # fmt: skip
+    why = forms.CharField(label=_("Why"), max_length=500, required=False)
+
+    def __init__(
+        self, *args: Any, owners: Sequence[tuple[str, str]], models: Sequence[tuple[str, str]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        for name, choices in (("owner", owners), ("model", models)):
+            choice = self.fields[name]
+            assert isinstance(choice, forms.ChoiceField)
+            choice.choices = [("", "–"), *choices]
+
+    def chosen(self) -> Chosen:
+        given = self.cleaned_data
+        return Chosen(tuple(given["serials"].split()), given["owner"], given["model"])
 
 
 class _AtAnInstant(forms.Form):

@@ -22,17 +22,19 @@ def model_page(request: HttpRequest, key: str) -> HttpResponse:
     """One model: its properties with units, a payload example, what it can't do."""
     who = request.who  # type: ignore[attr-defined]
     counts = store.count_by_model(who=who)
-    driver = drivers.driver(key)
+    driver, language = drivers.driver(key), get_language() or "en"
     return render(
         request,
         "devices/model.html",
         {
             "driver": driver,
-            "title": driver.title(get_language() or "en"),
+            "title": driver.title(language),
+            "cannot": driver.cannot(language),
             "count": counts.get(key, 0),
             "properties": [
                 {
                     "property": one,
+                    "title": drivers.property_title(one.name, language),
                     "path": one.path or f"/{one.name}",
                     "sent_unit": one.sent_unit or one.unit,
                     "is_converted": one.sent_unit not in ("", one.unit),

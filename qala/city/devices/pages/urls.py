@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import device_loads, life, models, views
+from . import credentials, device_loads, life, models, views
 
 app_name = "devices"
 urlpatterns = [
@@ -15,6 +15,9 @@ urlpatterns = [
     path("devices/<str:serial>/swap/", life.swap_page, name="swap"),
     path("devices/<str:serial>/move/", life.move_page, name="move"),
     path("devices/<str:serial>/retire/", life.retire_page, name="retire"),
+    path("devices/<str:serial>/credential/", credentials.issue_one, name="credential_issue"),
+    path("devices/<str:serial>/credential/end/", credentials.end_one, name="credential_end"),
+    path("credentials/", credentials.credentials_page, name="credentials"),
     path("models/", models.model_list, name="models"),
     path("models/<slug:key>/", models.model_page, name="model"),
     path("loads/", views.load_list, name="loads"),

@@ -17,7 +17,7 @@ from qala.kernel.errors import NotFound
 from qala.kernel.list_pages import list_answer
 from qala.kernel.plug import cards_at
 
-from .. import store
+from .. import actions, store
 from ..models import Device, RefusalReason, Series
 from ..rules import Period, period_of
 from .life import shown_changes
@@ -26,15 +26,18 @@ SHOWN_READINGS = 200
 
 
 def device_list(request: HttpRequest) -> HttpResponseBase:
-    may_manage = request.who.may("devices.manage")  # type: ignore[attr-defined]
-    return list_answer(request, store.DEVICES, "devices/list.html", may_manage=may_manage)
+    who = request.who  # type: ignore[attr-defined]
+    return list_answer(
+        request, store.DEVICES, "devices/list.html", may_manage=who.may("devices.manage"),
+        may_give_credentials=who.may(actions.CREDENTIALS),
+    )  # fmt: skip
 
 
 def device_page(request: HttpRequest, serial: str) -> HttpResponse:
     who, now = request.who, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
     device = store.get_device(serial, who=who)
     series = store.series_of(device)
-    driver = drivers.drivers().get(device.model)
+    driver, language = drivers.drivers().get(device.model), get_language() or "en"
     period = asked_period(request, series)
     readings: list[dict[str, Any]] = [
         {
@@ -57,13 +60,15 @@ def device_page(request: HttpRequest, serial: str) -> HttpResponse:
         "devices/device.html",
         {
             "device": device, "driver": driver,
-            "model": driver.title(get_language() or "en") if driver else device.model,
+            "model": driver.title(language) if driver else device.model,
+            "cannot": driver.cannot(language) if driver else "",
+            "measured": [(drivers.property_title(one.property, language), one) for one in series],
             "silent": store.is_silent(device, now=now),
             "expected_minutes": store.expected_minutes(device.model, device.expected_minutes),
             "silent_minutes": round(store.silent_after(device).total_seconds() / 60),
             "changes": shown_changes(device),
             "may_fit": device.state != Device.RETIRED and who.may("devices.fit", device.owner_id),
-            "series": series, "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
+            "period": period, "readings": readings[-SHOWN_READINGS:][::-1],
             "reading_count": len(readings), "changed": changed, "refusals": refusals,
             "cards": cards_at("devices.device", request, who, device=device, period=period),
         },

@@ -1,3 +1,4 @@
+from .credentials import credentials_good_at, find_by_credential, list_credentials
 from .device_loads import (
     devices_by_serial,
     district_of,
@@ -27,6 +28,7 @@ from .readings import (
     touched_series,
 )
 from .registry import (
+    among,
     count_by_model,
     count_by_state,
     get_device,
@@ -53,10 +55,12 @@ __all__ = [
     "Cell",
     "Point",
     "Reading",
+    "among",
     "copy_out",
     "count_by_cell",
     "count_by_model",
     "count_by_state",
+    "credentials_good_at",
     "current_sql",
     "decimal_sql",
     "devices_by_serial",
@@ -64,6 +68,7 @@ __all__ = [
     "expected_minutes",
     "export_readings",
     "extent",
+    "find_by_credential",
     "find_points",
     "find_profile",
     "get_device",
@@ -72,6 +77,7 @@ __all__ = [
     "is_silent",
     "kept_from",
     "list_changes",
+    "list_credentials",
     "list_loads",
     "list_profiles",
     "list_readings",

@@ -187,11 +187,19 @@ class ShownModel:
     driver: drivers.Driver
     title: str
     count: int
+    measured: tuple[tuple[str, str], ...]  # title and unit of each property
 
 
 def _shown_models(look: Look) -> list[ShownModel]:
     counts, titles = count_by_model(who=look.who), model_titles()
-    return [ShownModel(one, titles[key], counts.get(key, 0)) for key, one in drivers.drivers().items()]
+    language = get_language() or "en"
+    return [
+        ShownModel(
+            one, titles[key], counts.get(key, 0),
+            tuple((drivers.property_title(part.name, language), part.unit) for part in one.property),
+        )
+        for key, one in drivers.drivers().items()
+    ]  # fmt: skip
 
 
 COMMODITIES = {
@@ -207,7 +215,7 @@ MODELS = List(
                link=lambda row: reverse("devices:model", args=[row.driver.key])),
         Column("key", _("Key"), lambda row: row.driver.key, mono=True),
         Column("maker", _("Maker"), lambda row: row.driver.maker, shown=False),
-        Column("measures", _("Measures"), lambda row: "; ".join(f"{one.name} ({one.unit})" for one in row.driver.property),
+        Column("measures", _("Measures"), lambda row: "; ".join(f"{title} ({unit})" for title, unit in row.measured),
                cell="devices/cells/measures.html"),
         Column("commodity", _("What flows through"), lambda row: COMMODITIES[row.driver.commodity], shown=False),
         Column("devices", _("Devices"), lambda row: row.count, "number"),

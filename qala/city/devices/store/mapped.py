@@ -17,7 +17,8 @@ from ..rules import allowance
 from .registry import visible_to
 from .silence import expected_minutes, silent_at
 
-MOST_POINTS = 20_000  # devices of one view that are shown each by itself
+MOST_POINTS = 8_000  # devices of one view that are shown each by itself
+MOST_OF_A_CITY = 20_000  # of a whole city, which is then asked for once
 MOST_SILENT = 20_000  # beyond, cells do not tell how many of theirs are silent
 MOST_CELLS = 600  # of one view
 FINEST, COARSEST = 9, 5  # resolutions of H3: a cell of 9 is about 0.1 square kilometres, of 5 about 250
@@ -51,7 +52,8 @@ def find_points(who: Who, bounds: Bounds | None, *, now: datetime) -> list[Point
     """The devices in use within the bounds (west, south, east, north in degrees); ``None`` where they are too many."""
     found = _within(_placed(who), bounds)
     columns = ("serial", "model", "expected_minutes", "last_seen_at", "lon", "lat")
-    if found.values("lat")[: MOST_POINTS + 1].count() > MOST_POINTS:
+    most = MOST_OF_A_CITY if bounds is None else MOST_POINTS
+    if found.values("lat")[: most + 1].count() > most:
         return None
     after = cache(lambda model, own: allowance(expected_minutes(model, own)))
     return [

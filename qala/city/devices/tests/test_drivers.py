@@ -21,7 +21,9 @@ maker = "Acme"
 title_kk = "Датчик"
 title_ru = "Датчик"
 title_en = "Sensor"
-cannot = "Has no battery state."
+cannot_kk = "Батарея күйін жібермейді."
+cannot_ru = "Нет состояния батареи."
+cannot_en = "Has no battery state."
 
 [[property]]
 name = "water_volume"
@@ -61,25 +63,25 @@ def test_a_good_file_passes() -> None:
     ("before", "after", "line", "what"),
     [
         ('maker = "Acme"', 'maker = ""', 2, "maker"),
-        ('cannot = "Has no battery state."\n', "", 1, "cannot: Field required"),
-        ('kind = "register"', 'kind = "counter"', 10, "property.0.kind"),
-        ("exponent = -1", "exponent = -30", 20, "property.1.exponent"),
-        ("exponent = -1", "exponent = -1\ncolour = 3", 21, "property.1.colour: Extra inputs"),
-        ('name = "temperature"', 'name = "Temp"', 17, "property.1.name"),
-        ('name = "temperature"', 'name = "water_volume"', 8, "a name of its own"),
-        ('unit = "m3"', 'unit = "L"', 11, "kept in m3"),
-        ('unit = "degC"', 'unit = "parsec"', 19, "no known unit"),
-        ('sent_unit = "L"', 'sent_unit = "kWh"', 14, "measures energy"),
-        ("exponent = -1", "exponent = -1\nmax_per_hour = 3", 21, "no register"),
-        ("water_volume = 1.012", "water_volume = 1.013", 26, "gives water_volume as 1.012 m3, the file says 1.013 m3"),
-        ("temperature = 21.5", "temperature = 21.4", 27, "gives temperature as 21.5 degC"),
-        ("temperature = 21.5\n", "humidity = 3\n", 27, "no property humidity"),
-        ("temperature = 21.5\n", "", 17, "no payload gives temperature"),
-        ('"/d/0/litres"', '"/d/1/litres"', 26, "nothing at /d/1/litres"),
-        ('"/d/0/litres"', '"/d/0"', 26, "no number"),
-        ("1012}", "1012.5}", 26, "water_volume"),
-        ("1012}", "true}", 26, "no number"),
-        ('21.5}', "21.5", 23, "not JSON"),
+        ('cannot_en = "Has no battery state."\n', "", 1, "cannot_en: Field required"),
+        ('kind = "register"', 'kind = "counter"', 12, "property.0.kind"),
+        ("exponent = -1", "exponent = -30", 22, "property.1.exponent"),
+        ("exponent = -1", "exponent = -1\ncolour = 3", 23, "property.1.colour: Extra inputs"),
+        ('name = "temperature"', 'name = "Temp"', 19, "property.1.name"),
+        ('name = "temperature"', 'name = "water_volume"', 10, "a name of its own"),
+        ('unit = "m3"', 'unit = "L"', 13, "kept in m3"),
+        ('unit = "degC"', 'unit = "parsec"', 21, "no known unit"),
+        ('sent_unit = "L"', 'sent_unit = "kWh"', 16, "measures energy"),
+        ("exponent = -1", "exponent = -1\nmax_per_hour = 3", 23, "no register"),
+        ("water_volume = 1.012", "water_volume = 1.013", 28, "gives water_volume as 1.012 m3, the file says 1.013 m3"),
+        ("temperature = 21.5", "temperature = 21.4", 29, "gives temperature as 21.5 degC"),
+        ("temperature = 21.5\n", "humidity = 3\n", 29, "no property humidity"),
+        ("temperature = 21.5\n", "", 19, "no payload gives temperature"),
+        ('"/d/0/litres"', '"/d/1/litres"', 28, "nothing at /d/1/litres"),
+        ('"/d/0/litres"', '"/d/0"', 28, "no number"),
+        ("1012}", "1012.5}", 28, "water_volume"),
+        ("1012}", "true}", 28, "no number"),
+        ('21.5}', "21.5", 25, "not JSON"),
     ],
 )  # fmt: skip
 def test_each_fault_is_told_with_its_line(before: str, after: str, line: int, what: str) -> None:
@@ -97,7 +99,7 @@ def test_a_file_without_payloads_or_that_is_no_toml() -> None:
 
 
 def test_lines_of_keys_that_are_not_there_are_those_of_their_table() -> None:
-    assert [line_of(GOOD, where) for where in (("key",), ("nothing",), ("property", 1, "path"), ("property", 7))] == [1, 1, 16, 1]  # fmt: skip
+    assert [line_of(GOOD, where) for where in (("key",), ("nothing",), ("property", 1, "path"), ("property", 7))] == [1, 1, 18, 1]  # fmt: skip
 
 
 def test_pointers() -> None:
@@ -109,7 +111,7 @@ def test_pointers() -> None:
 
 
 def test_what_ships_and_has_payloads_passes() -> None:
-    for file in files("qala.drivers").iterdir():
+    for file in (files("qala.drivers") / "models").iterdir():
         if file.name.endswith(".toml"):
             text = file.read_text(encoding="utf-8")
             if parse(text, file.name).payload:
@@ -123,7 +125,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert found.returncode == 0 and "acme-1" in found.stdout, found.stderr
     file.write_text(GOOD.replace("1.012", "1.013"))
     found = run_command("drivers", "check", str(file), data_dir=tmp_path / "city")
-    assert found.returncode == 2 and "line 26: " in found.stderr
+    assert found.returncode == 2 and "line 28: " in found.stderr
     file.write_bytes(b"key = 'x'\nmaker = '\xff'\n")
     found = run_command("drivers", "check", str(file), data_dir=tmp_path / "city")
     assert found.returncode == 2 and "line 2" in found.stderr
@@ -148,3 +150,31 @@ def test_pages_of_models(roles: None, lake: Lake) -> None:
     nobody.force_login(factories.person())
     for path in ("/console/models/", "/console/models/demo-water-15/"):
         assert nobody.get(path).status_code == 403
+
+
+def test_a_city_has_models_of_its_own(tmp_path: Path) -> None:
+    city = tmp_path / "city"
+    devices = tmp_path / "devices.csv"
+    devices.write_text("serial,model\nA-1,acme-1\n")
+    found = run_command("load", "devices", str(devices), data_dir=city)
+    assert found.returncode == 2 and "no such model" in found.stderr
+    (city / "drivers").mkdir()
+    file = city / "drivers" / "acme.toml"
+    file.write_text(GOOD)
+    found = run_command("load", "devices", str(devices), data_dir=city)
+    assert found.returncode == 0, found.stderr
+    file.write_text(GOOD.replace("acme-1", "demo-water-15"))
+    found = run_command("load", "devices", str(devices), data_dir=city)
+    assert found.returncode == 2 and "acme.toml" in found.stderr and "is taken" in found.stderr
+    file.write_bytes(b"key = '\xff'\n")
+    found = run_command("load", "devices", str(devices), data_dir=city)
+    assert found.returncode == 2 and "byte 7" in found.stderr
+
+
+def test_what_is_measured_has_words() -> None:
+    for driver in drivers.drivers().values():
+        for one in driver.property:
+            assert {drivers.property_title(one.name, language) for language in ("kk", "ru", "en")}.isdisjoint(
+                {one.name}
+            )
+    assert drivers.property_title("nothing_known", "kk") == "nothing_known"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .checks import MANAGE
 from .invitations import accept_invitation, invite, invite_again
 from .memberships import end_membership, join
-from .organisations import change_organisation, create_organisation
+from .organisations import change_organisation, close_organisation, create_organisation, reopen_organisation
 from .persons import (
     create_first_administrator,
     create_person,
@@ -17,7 +17,7 @@ from .persons import (
     set_own_data,
     set_password,
 )
-from .roles import DEFAULT_ROLES, change_role, prepare_roles
+from .roles import DEFAULT_ROLES, change_role, create_role, prepare_roles, retire_role
 from .second_factor import note_second_factor, reset_second_factor
 from .sessions import begin_session, end_session, end_sessions, note_seen
 from .tokens import create_token, renew_token, revoke_token
@@ -29,9 +29,11 @@ __all__ = [
     "begin_session",
     "change_organisation",
     "change_role",
+    "close_organisation",
     "create_first_administrator",
     "create_organisation",
     "create_person",
+    "create_role",
     "create_token",
     "disable_person",
     "enable_person",
@@ -46,7 +48,9 @@ __all__ = [
     "note_seen",
     "prepare_roles",
     "renew_token",
+    "reopen_organisation",
     "reset_second_factor",
+    "retire_role",
     "revoke_token",
     "set_language",
     "set_name",

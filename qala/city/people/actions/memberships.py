@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from qala.kernel import audit
+from qala.kernel import audit, outbox
 from qala.kernel.access import Who
 from qala.kernel.errors import BadInput, Conflict
 
@@ -46,6 +47,10 @@ def join(
     if role == rules.ADMINISTRATOR and organisation is not None:
         raise BadInput(_("An administrator is one of the whole city, not of one organisation."))
     require_no_more(who, found, where)
+    if found.retired_at is not None:
+        raise Conflict(_("The role {role} is retired: nobody is given it any more.").format(role=found.title))
+    if organisation is not None and organisation.closed_at is not None:
+        raise Conflict(_("{name} is closed: nobody is given a role there.").format(name=organisation.name))
     if (
         valid_to is None
         and Membership.objects.filter(
@@ -64,6 +69,14 @@ def join(
         "valid_to": valid_to.isoformat() if valid_to is not None else None,
     }
     audit.record(who=who, now=now, verb="people.join", thing="membership", key=membership.pk, after=after)
+    outbox.tell(
+        "people.role_given",
+        {
+            "membership": str(membership.pk), "person": str(person.pk), "role": role,
+            "organisation": str(organisation.pk) if organisation is not None else None,
+        },
+        now=now,
+    )  # fmt: skip
     return membership
 
 
@@ -87,6 +100,23 @@ def end_membership(*, who: Who, now: datetime, membership: Membership, why: str 
         raise Conflict(_("This role has ended already."))
     require_no_more(who, held.role, where)
     keep_an_administrator(held.person, now, without=[held])
+    _end(who, now, held, why)
+
+
+def end_all(who: Who, now: datetime, memberships: QuerySet[Membership], *, why: str) -> int:
+    """End all of them that have not ended, inside the transaction of what made it necessary; returns how many.
+
+    The caller asked whether the asker may, and that no last administrator is among them.
+    """
+    ending = memberships.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now))
+    held = list(ending.select_for_update(of=("self",)).select_related("organisation").order_by("pk"))
+    for one in held:
+        _end(who, now, one, why)
+    return len(held)
+
+
+def _end(who: Who, now: datetime, held: Membership, why: str) -> None:
+    key = held.pk  # a deleted row has none
     before = {"valid_to": held.valid_to.isoformat() if held.valid_to is not None else None}
     if held.valid_from >= now:
         held.delete()
@@ -96,7 +126,7 @@ def end_membership(*, who: Who, now: datetime, membership: Membership, why: str 
         held.save(update_fields=["valid_to"])
         after = {"valid_to": now.isoformat()}
     audit.record(
-        who=who, now=now, verb="people.end_membership", thing="membership", key=membership.pk,
+        who=who, now=now, verb="people.end_membership", thing="membership", key=key,
         before={
             **before, "person": str(held.person_id), "role": held.role_id,
             "organisation": held.organisation.code if held.organisation is not None else None,

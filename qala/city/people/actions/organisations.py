@@ -1,4 +1,4 @@
-"""Organisations: made and renamed."""
+"""Organisations: made, renamed, closed and opened again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from django.core.validators import validate_slug
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from qala.kernel import audit
+from qala.kernel import audit, outbox
 from qala.kernel.access import Who
 from qala.kernel.errors import Conflict
 
-from ..models import Organisation
+from ..models import Membership, Organisation, Token
 from .checks import refuse, require_everywhere
+from .memberships import end_all
 
 
 @transaction.atomic
@@ -84,6 +85,54 @@ def change_organisation(
     audit.record(
         who=who, now=now, verb="people.change_organisation", thing="organisation", key=organisation.pk,
         before=before, after=after,
+    )  # fmt: skip
+
+
+@transaction.atomic
+def close_organisation(*, who: Who, now: datetime, organisation: Organisation, why: str = "") -> int:
+    """Close an organisation as of now: the roles in it and its API tokens end, what it owns stays as it is.
+
+    Returns:
+        How many roles ended.
+
+    Raises:
+        Conflict: it is closed already.
+        NotAllowed, SignInNeeded: the asker may not manage people everywhere.
+    """
+    require_everywhere(who)
+    held = Organisation.objects.select_for_update().get(pk=organisation.pk)
+    if held.closed_at is not None:
+        raise Conflict(_("{name} is closed already.").format(name=held.name))
+    held.closed_at = organisation.closed_at = now
+    held.save(update_fields=["closed_at"])
+    ended = end_all(who, now, Membership.objects.filter(organisation=held), why=why)
+    tokens = Token.objects.filter(organisation=held, revoked_at__isnull=True).update(revoked_at=now)
+    audit.record(
+        who=who, now=now, verb="people.close_organisation", thing="organisation", key=held.pk,
+        before={"closed_at": None},
+        after={"closed_at": now.isoformat(), "memberships_ended": ended, "tokens_revoked": tokens}, why=why,
+    )  # fmt: skip
+    outbox.tell("people.organisation_closed", {"organisation": str(held.pk)}, now=now)
+    return ended
+
+
+@transaction.atomic
+def reopen_organisation(*, who: Who, now: datetime, organisation: Organisation, why: str = "") -> None:
+    """Open a closed organisation again; roles and tokens that ended with it do not come back by themselves.
+
+    Raises:
+        Conflict: it is open.
+        NotAllowed, SignInNeeded: the asker may not manage people everywhere.
+    """
+    require_everywhere(who)
+    held = Organisation.objects.select_for_update().get(pk=organisation.pk)
+    if held.closed_at is None:
+        raise Conflict(_("{name} is open.").format(name=held.name))
+    before, held.closed_at, organisation.closed_at = held.closed_at, None, None
+    held.save(update_fields=["closed_at"])
+    audit.record(
+        who=who, now=now, verb="people.reopen_organisation", thing="organisation", key=held.pk,
+        before={"closed_at": before.isoformat()}, after={"closed_at": None}, why=why,
     )  # fmt: skip
 
 

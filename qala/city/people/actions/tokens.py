@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -12,6 +11,7 @@ from django.utils.translation import gettext as _
 from qala.kernel import audit, plug
 from qala.kernel.access import Who
 from qala.kernel.errors import Conflict, NotAllowed, SignInNeeded
+from qala.kernel.secret import new_secret, secret_hash
 
 from .. import rules, store
 from ..models import Organisation, Token
@@ -39,6 +39,7 @@ def create_token(
 
     Raises:
         BadInput: name, permissions or days cannot be; every fault is named.
+        Conflict: the organisation is closed.
         NotAllowed, SignInNeeded: the asker is no person, or does not hold what the token would.
     """
     _require_person(who)
@@ -62,6 +63,8 @@ def create_token(
     refuse(faults)
     if owner is not None:
         who.require(MANAGE, owner.pk)
+        if owner.closed_at is not None:
+            raise Conflict(_("{name} is closed: it is given no tokens.").format(name=owner.name))
         require_no_more_permissions(who, wanted, owner.pk)
     elif who.id is None:
         raise NotAllowed(_("Only a person has tokens of their own; name an organisation."))
@@ -73,9 +76,9 @@ def create_token(
             else:
                 for one in among:
                     who.require(key, one.pk)
-    secret = _new_secret()
+    secret = new_secret(rules.TOKEN_PREFIX)
     token = Token.objects.create(
-        name=name, person_id=who.id if owner is None else None, organisation=owner, sha256=rules.token_hash(secret),
+        name=name, person_id=who.id if owner is None else None, organisation=owner, sha256=secret_hash(secret),
         permissions=wanted, organisations=sorted(str(one.pk) for one in among), made_at=now,
         expires_at=now + timedelta(days=days),
     )  # fmt: skip
@@ -107,9 +110,9 @@ def renew_token(*, who: Who, now: datetime, token: Token, days: int) -> str:
         refuse([_("A token is good for 1 to {days} days.").format(days=rules.TOKEN_DAYS_MOST)])
     if held.organisation_id is not None:
         require_no_more_permissions(who, held.permissions, held.organisation_id)
-    secret = _new_secret()
+    secret = new_secret(rules.TOKEN_PREFIX)
     before = held.expires_at
-    held.sha256, held.expires_at = rules.token_hash(secret), now + timedelta(days=days)
+    held.sha256, held.expires_at = secret_hash(secret), now + timedelta(days=days)
     held.save(update_fields=["sha256", "expires_at"])
     audit.record(
         who=who, now=now, verb="people.renew_token", thing="token", key=held.pk,
@@ -146,7 +149,3 @@ def _require_over(who: Who, token: Token) -> None:
         who.require(MANAGE, token.organisation_id)
     elif who.id is None or token.person_id != who.id:
         raise NotAllowed(_("This token is somebody else's."))
-
-
-def _new_secret() -> str:
-    return rules.TOKEN_PREFIX + secrets.token_hex(16)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, ClassVar
 
 from allauth.account import forms
 from allauth.core import ratelimit
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
+from allauth.mfa.webauthn import forms as webauthn
+from allauth.mfa.webauthn.internal.auth import parse_authentication_response
 from django import forms as plain
 from django.contrib.auth.password_validation import get_default_password_validators
 from django.forms import Form
@@ -83,6 +86,52 @@ class ActivateSecondFactorForm(_InOurWords, totp.ActivateTOTPForm):  # type: ign
     labels: ClassVar = {"code": _("Code")}
 
 
+class _Careful(Form):
+    """What a browser answers for a passkey is made of whatever its sender likes: allauth reads it with less care."""
+
+    NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
+
+    def full_clean(self) -> None:
+        try:
+            super().full_clean()
+        except self.NONSENSE:
+            self.add_error("credential", gettext("This code is not right."))
+
+
+class AddPasskeyForm(_Careful, _InOurWords, webauthn.AddWebAuthnForm):  # type: ignore[misc]
+    labels: ClassVar = {"name": pgettext_lazy("passkey", "Name"), "passwordless": _("Sign in with it alone")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].widget.attrs["maxlength"] = 100
+        self.fields["passwordless"].initial = True
+        self.fields["passwordless"].help_text = _(
+            "Asks for a finger, a face or a PIN. Take the tick out for a security key that can't: then it is asked for "
+            "after the password."
+        )
+
+    def clean_name(self) -> str:
+        return str(super().clean_name())[:100]
+
+
+class PasskeyForm(_Careful, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]
+    """A passkey as second factor."""
+
+
+class PasskeyAgainForm(_Careful, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]
+    """A passkey once more."""
+
+
+class SignInByPasskeyForm(_Careful, webauthn.LoginWebAuthnForm):  # type: ignore[misc]
+    """A passkey alone is two factors only where its holder was verified: one begun as second factor does not do."""
+
+    def clean_credential(self) -> Any:
+        told = parse_authentication_response(self.cleaned_data["credential"])
+        if not told.response.authenticator_data.is_user_verified():
+            raise plain.ValidationError(gettext("This passkey did not say that it was you. Sign in with the password."))
+        return super().clean_credential()
+
+
 class PasswordAgainForm(_InOurWords, forms.ReauthenticateForm):  # type: ignore[misc]
     labels: ClassVar = {"password": _("Password")}
 
@@ -156,7 +205,7 @@ class GiveRoleForm(Form):
     def __init__(self, *args: Any, who: Who, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         scope = who.scope(actions.MANAGE)
-        self.organisations = {one.code: one for one in store.list_organisations() if scope.covers(one.pk)}
+        self.organisations = {one.code: one for one in store.list_organisations(closed=False) if scope.covers(one.pk)}
         roles = [one for one in store.list_roles() if all(who.may(key) for key in one.permissions)]
         role: Any = self.fields["role"]
         role.choices = [("", "–"), *((one.key, one.title) for one in roles)]
@@ -198,13 +247,31 @@ class NewOrganisationForm(OrganisationForm):
 
 
 class RoleForm(Form):
+    title_kk = plain.CharField(label=_("Title in Kazakh"), max_length=100, required=False)
+    title_ru = plain.CharField(label=_("Title in Russian"), max_length=100, required=False)
+    title_en = plain.CharField(label=_("Title in English"), max_length=100, required=False)
     permissions = plain.MultipleChoiceField(label=_("Permissions"), required=False, widget=plain.CheckboxSelectMultiple)
+    needs_second_factor = plain.BooleanField(
+        label=_("Needs a second factor"), required=False,
+        help_text=_("Who holds it and has none is led to set one up; until then no role of theirs opens anything."),
+    )  # fmt: skip
     why = plain.CharField(label=_("Why"), max_length=500, required=False, help_text=_("Kept in the audit log."))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, everything: bool = False, **kwargs: Any) -> None:
+        """``everything``: the administrator's role, whose permissions are not for choosing."""
         super().__init__(*args, **kwargs)
-        field: Any = self.fields["permissions"]
-        field.choices = [(one.key, one.title) for one in plug.declared("permissions")]
+        if everything:
+            del self.fields["permissions"]
+        else:
+            field: Any = self.fields["permissions"]
+            field.choices = [(one.key, one.title) for one in plug.declared("permissions")]
+
+
+class NewRoleForm(RoleForm):
+    key = plain.CharField(
+        label=_("Key"), max_length=50, help_text=_("Short, for files and commands: Latin letters, digits, - and _. It stays.")
+    )  # fmt: skip
+    field_order = ("key",)
 
 
 class TokenForm(Form):
@@ -234,7 +301,9 @@ class TokenForm(Form):
         if owner is None:
             held = {key for key, _title in permissions.choices}
             self.theirs = {
-                one.code: one for one in store.list_organisations() if any(who.may(key, one.pk) for key in held)
+                one.code: one
+                for one in store.list_organisations(closed=False)
+                if any(who.may(key, one.pk) for key in held)
             }
         if len(self.theirs) > 1:
             organisations: Any = self.fields["organisations"]

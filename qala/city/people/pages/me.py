@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from qala.kernel.clock import SYSTEM_CLOCK
 
@@ -51,8 +51,21 @@ def account(request: HttpRequest) -> HttpResponse:
         "people/me.html",
         {
             "form": form, "person": person, "sessions": sessions, "others": [one for one in sessions if not one["here"]],
-            "second_factor": store.has_second_factor(person), "tokens": store.list_tokens(who=who, own=True), "memberships": store.memberships_of(person, who=who, now=now),
+            "second_factor": store.second_factors_of(person), "tokens": store.list_tokens(who=who, own=True), "memberships": store.memberships_of(person, who=who, now=now),
         },
+    )  # fmt: skip
+
+
+@require_safe
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """Where somebody is led whose role needs a second factor and who has none yet."""
+    asking(request)
+    person: Any = request.user
+    if not person.lacks_second_factor:
+        return redirect("people:me")
+    return render(
+        request, "people/second_factor.html",
+        {"roles": store.roles_wanting_second_factor(person, SYSTEM_CLOCK.now())},
     )  # fmt: skip
 
 

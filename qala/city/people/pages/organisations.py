@@ -6,7 +6,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.list_pages import list_answer
@@ -58,7 +59,7 @@ def organisation_page(request: HttpRequest, code: str) -> HttpResponse:
                 return redirect("people:organisation", code=code)
     sees = who.may(store.VIEW, organisation.pk)
     people = store.people_by_organisation(who, now).get(organisation.pk, 0) if sees else None
-    gives_tokens = who.may(actions.MANAGE, organisation.pk)
+    gives_tokens = who.may(actions.MANAGE, organisation.pk) and organisation.closed_at is None
     return render(
         request,
         "people/organisation.html",
@@ -66,5 +67,28 @@ def organisation_page(request: HttpRequest, code: str) -> HttpResponse:
             "organisation": organisation, "form": form if may_manage else None, "people": people,
             "gives_tokens": gives_tokens,
             "tokens": store.list_tokens(who=who, organisation=organisation) if gives_tokens else [],
+            "may_close": may_manage,
         },
     )  # fmt: skip
+
+
+@require_POST
+def close(request: HttpRequest, code: str) -> HttpResponse:
+    organisation = store.get_organisation(code)
+    ended = actions.close_organisation(
+        who=asking(request), now=SYSTEM_CLOCK.now(), organisation=organisation, why=request.POST.get("why", "")[:500]
+    )
+    messages.success(
+        request,
+        ngettext("The organisation is closed; {n} role ended.", "The organisation is closed; {n} roles ended.", ended)
+        .format(n=ended),
+    )  # fmt: skip
+    return redirect("people:organisation", code=code)
+
+
+@require_POST
+def reopen(request: HttpRequest, code: str) -> HttpResponse:
+    organisation = store.get_organisation(code)
+    actions.reopen_organisation(who=asking(request), now=SYSTEM_CLOCK.now(), organisation=organisation)
+    messages.success(request, _("The organisation is open again."))
+    return redirect("people:organisation", code=code)

@@ -49,7 +49,7 @@ urlpatterns = [
     path("2fa/", RedirectView.as_view(pattern_name="people:me"), name="mfa_index"),
     path(
         "2fa/authenticate/",
-        mfa.AuthenticateView.as_view(form_class=forms.SecondFactorForm),
+        second_factor.Ask.as_view(),
         name="mfa_authenticate",
     ),
     path(
@@ -59,6 +59,11 @@ urlpatterns = [
     ),
     path("2fa/totp/activate/", second_factor.TurnOn.as_view(), name="mfa_activate_totp"),
     path("2fa/totp/deactivate/", second_factor.TurnOff.as_view(), name="mfa_deactivate_totp"),
+    path("2fa/passkeys/", RedirectView.as_view(pattern_name="people:me"), name="mfa_list_webauthn"),
+    path("2fa/passkeys/add/", second_factor.AddPasskey.as_view(), name="mfa_add_webauthn"),
+    path("2fa/passkeys/<int:pk>/remove/", second_factor.RemovePasskey.as_view(), name="mfa_remove_webauthn"),
+    path("2fa/passkeys/reauthenticate/", second_factor.PasskeyAgain.as_view(), name="mfa_reauthenticate_webauthn"),
+    path("login/passkey/", second_factor.SignInByPasskey.as_view(), name="mfa_login_webauthn"),
     path("2fa/recovery-codes/", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("2fa/recovery-codes/generate/", second_factor.RenewCodes.as_view(), name="mfa_generate_recovery_codes"),
     path("2fa/recovery-codes/download/", codes.download_recovery_codes, name="mfa_download_recovery_codes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 from django.core.signing import BadSignature, Signer
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -21,6 +22,7 @@ from qala.kernel import plug
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.config import get_settings
 from qala.kernel.errors import NotFound
+from qala.kernel.secret import secret_hash
 
 from .. import rules
 from ..models import Membership, Organisation, Person, Role, SignIn, Token
@@ -34,12 +36,27 @@ _signer = Signer(salt="qala.people.invitation", sep=".")  # a colon ends a link 
 def who_of(person: AbstractBaseUser | AnonymousUser | None, now: datetime) -> Who:
     """The asker that a person is at an instant, with what their open memberships grant; one query.
 
-    Nobody, somebody who is not signed in, and a person whose account is closed are all ``ANONYMOUS``.
+    Nobody, somebody who is not signed in, and a person whose account is closed are all ``ANONYMOUS``. Who holds a role
+    that needs a second factor and has none is granted nothing, which ``Person.lacks_second_factor`` then says.
     """
     if not isinstance(person, AbstractBaseUser) or not person.is_active:
         return ANONYMOUS
-    held = open_at(now).filter(person_id=person.pk).values_list("organisation_id", "role__permissions")
-    return Who("person", str(person), person.pk, rules.grants_of(held, unscoped=unscoped_permissions()))
+    with_factor = Exists(_factors().filter(user_id=OuterRef("person_id")))
+    held = list(
+        open_at(now)
+        .filter(person_id=person.pk)
+        .values_list("organisation_id", "role__permissions", "role__needs_second_factor", with_factor)
+    )
+    lacks = any(needed and not there for _organisation, _permissions, needed, there in held)
+    person.lacks_second_factor = lacks  # type: ignore[attr-defined]
+    grants = [] if lacks else [(organisation, permissions) for organisation, permissions, _needed, _there in held]
+    return Who("person", str(person), person.pk, rules.grants_of(grants, unscoped=unscoped_permissions()))
+
+
+def _factors() -> QuerySet[Authenticator]:
+    """Second factors; recovery codes are none of their own."""
+    found: QuerySet[Authenticator] = Authenticator.objects.exclude(type=Authenticator.Type.RECOVERY_CODES)
+    return found
 
 
 def open_at(now: datetime) -> QuerySet[Membership]:
@@ -64,9 +81,14 @@ def get_organisation(code: str) -> Organisation:
         raise NotFound(f"There is no organisation {code!r}.") from None
 
 
-def list_organisations() -> list[Organisation]:
-    """All organisations by code; which organisations there are is public."""
-    return list(Organisation.objects.order_by("code"))
+def list_organisations(*, closed: bool = True) -> list[Organisation]:
+    """All organisations by code; which organisations there are is public.
+
+    Args:
+        closed: those too that are closed.
+    """
+    found = Organisation.objects.order_by("code")
+    return list(found if closed else found.filter(closed_at__isnull=True))
 
 
 def organisations_by_id(ids: set[UUID]) -> dict[UUID, Organisation]:
@@ -220,15 +242,70 @@ def get_invited(key: str, *, now: datetime) -> Person:
     return found
 
 
-def list_roles() -> list[Role]:
-    """All roles, by key; which roles there are and what they hold is known to whoever is signed in."""
-    return list(Role.objects.order_by("key"))
+def list_roles(*, retired: bool = False) -> list[Role]:
+    """Roles by key; which there are and what they hold is known to whoever is signed in.
+
+    Args:
+        retired: those that are given to nobody any more too.
+    """
+    found = Role.objects.order_by("key")
+    return list(found if retired else found.filter(retired_at__isnull=True))
+
+
+def roles_wanting_second_factor(person: Person, now: datetime) -> list[Role]:
+    """Roles of a person that need a second factor, by key."""
+    held = open_at(now).filter(person=person).values("role")
+    return list(Role.objects.filter(pk__in=held, needs_second_factor=True).order_by("key"))
+
+
+def people_by_role(who: Who, now: datetime) -> dict[str, int]:
+    """How many persons hold each role, as far as the asker may know."""
+    held = visible_memberships(who, now).order_by()
+    return dict(held.values_list("role_id").annotate(n=Count("person", distinct=True)))
 
 
 def has_second_factor(person: Person) -> bool:
     """Whether signing in as the person takes more than a password or a code from a mail."""
-    held = Authenticator.objects.filter(user_id=person.pk).exclude(type=Authenticator.Type.RECOVERY_CODES)
-    return bool(held.exists())
+    return bool(_factors().filter(user_id=person.pk).exists())
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A passkey in a person's list; ``alone`` where it signs in without a password."""
+
+    id: int
+    name: str
+    alone: bool
+    added_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactors:
+    """What a person set up: an authenticator ``app``, ``passkeys``, ``recovery`` codes."""
+
+    app: bool
+    recovery: bool
+    passkeys: tuple[Passkey, ...]
+
+    def __bool__(self) -> bool:
+        return self.app or bool(self.passkeys)
+
+
+def second_factors_of(person: Person) -> SecondFactors:
+    """A person's second factors, passkeys in the order in which they were added; one query."""
+    held = list(Authenticator.objects.filter(user_id=person.pk).order_by("created_at", "pk"))
+    kinds = {one.type for one in held}
+    return SecondFactors(
+        app=Authenticator.Type.TOTP in kinds,
+        recovery=Authenticator.Type.RECOVERY_CODES in kinds,
+        passkeys=tuple(
+            Passkey(one.pk, wrapped.name, bool(wrapped.is_passwordless), one.created_at, one.last_used_at)
+            for one in held
+            if one.type == Authenticator.Type.WEBAUTHN
+            for wrapped in (one.wrap(),)
+        ),
+    )
 
 
 def own_sessions(who: Who) -> QuerySet[SignIn]:
@@ -257,7 +334,7 @@ def who_of_token(secret: str, address: str, now: datetime) -> Who:
     Args:
         address: where from, as of ``rules.remote_address``.
     """
-    held = Token.objects.select_related("person").filter(sha256=rules.token_hash(secret)).first()
+    held = Token.objects.select_related("person").filter(sha256=secret_hash(secret)).first()
     if held is None:
         why = "unknown"
     elif held.revoked_at is not None:

@@ -113,6 +113,13 @@ def _shown_organisations(look: Look) -> list[ShownOrganisation]:
     ]
 
 
+ORGANISATION_STATES = {"open": _("open"), "closed": _("closed organisation")}
+
+
+def _organisation_state(row: ShownOrganisation) -> str:
+    return "open" if row.organisation.closed_at is None else "closed"
+
+
 ORGANISATIONS = List(
     "organisations",
     _("Organisations"),
@@ -124,6 +131,7 @@ ORGANISATIONS = List(
         Column("code", _("Code"), lambda row: row.organisation.code, mono=True),
         Column("people", _("People"), lambda row: row.people, "number",
                link=lambda row: "" if row.people is None else f"{reverse('people:list')}?organisation={row.organisation.code}"),
+        Column("state", _("State"), lambda row: ORGANISATION_STATES[_organisation_state(row)]),
         Column("name_kk", _("Name in Kazakh"), lambda row: row.organisation.name_kk, shown=False),
         Column("name_ru", _("Name in Russian"), lambda row: row.organisation.name_ru, shown=False),
         Column("name_en", _("Name in English"), lambda row: row.organisation.name_en, shown=False),
@@ -138,12 +146,25 @@ ORGANISATIONS = List(
     filters=(
         choice("kind", _("Kind"), lambda _look: [Choice(key, title) for key, title in Organisation.KINDS],
                kept(lambda row, value: bool(row.organisation.kind == value))),
+        choice("state", _("State"), lambda _look: [Choice(key, title) for key, title in ORGANISATION_STATES.items()],
+               kept(lambda row, value: _organisation_state(row) == value)),
     ),
 )  # fmt: skip
 
 
-def _all_roles(_look: Look) -> list[Role]:
-    return store.list_roles()
+@dataclass(frozen=True, slots=True)
+class ShownRole:
+    """A role in the list of them; ``people`` who hold it, as far as the asker may know, ``None`` where they may not."""
+
+    role: Role
+    people: int | None
+
+
+def _shown_roles(look: Look) -> list[ShownRole]:
+    counts = store.people_by_role(look.who, look.now) if look.who.may(store.VIEW) else None
+    return [
+        ShownRole(one, None if counts is None else counts.get(one.key, 0)) for one in store.list_roles(retired=True)
+    ]
 
 
 def permission_titles(keys: Sequence[str]) -> list[str]:
@@ -152,23 +173,39 @@ def permission_titles(keys: Sequence[str]) -> list[str]:
     return [titles[key] for key in keys if key in titles]
 
 
+ROLE_STATES = {"used": _("in use"), "retired": _("retired")}
+
+
+def _role_state(row: ShownRole) -> str:
+    return "used" if row.role.retired_at is None else "retired"
+
+
 ROLES = List(
     "roles",
     _("Roles"),
-    _all_roles,
+    _shown_roles,
     columns=(
-        Column("role", _("Role"), lambda row: row.title, link=lambda row: reverse("people:role", args=[row.key])),
-        Column("key", _("Key"), lambda row: row.key, shown=False, mono=True),
-        Column("permissions", _("Permissions"), lambda row: " · ".join(permission_titles(row.permissions))),
-        Column("permission_keys", _("Keys of permissions"), lambda row: " ".join(row.permissions), shown=False, mono=True),
+        Column("role", _("Role"), lambda row: row.role.title,
+               link=lambda row: reverse("people:role", args=[row.role.key])),
+        Column("key", _("Key"), lambda row: row.role.key, shown=False, mono=True),
+        Column("permissions", _("Permissions"), lambda row: " · ".join(permission_titles(row.role.permissions))),
+        Column("permission_keys", _("Keys of permissions"), lambda row: " ".join(row.role.permissions), shown=False,
+               mono=True),
+        Column("second_factor", _("Needs a second factor"), lambda row: row.role.needs_second_factor, "flag"),
+        Column("people", _("People"), lambda row: row.people, "number",
+               link=lambda row: "" if row.people is None else f"{reverse('people:list')}?role={row.role.key}"),
+        Column("state", _("State"), lambda row: ROLE_STATES[_role_state(row)]),
     ),
     sorts=(
-        Sort("key", key=lambda row: row.key),
-        Sort("role", key=lambda row: (row.title.casefold(), row.key)),
+        Sort("key", key=lambda row: row.role.key),
+        Sort("role", key=lambda row: (row.role.title.casefold(), row.role.key)),
+        Sort("people", key=lambda row: row.people),
     ),
     filters=(
         choice("permission", _("Permission"), lambda _look: [Choice(one.key, one.title) for one in plug.declared("permissions")],
-               kept(lambda row, value: value in row.permissions)),
+               kept(lambda row, value: value in row.role.permissions)),
+        choice("state", _("State"), lambda _look: [Choice(key, title) for key, title in ROLE_STATES.items()],
+               kept(lambda row, value: _role_state(row) == value)),
     ),
 )  # fmt: skip
 

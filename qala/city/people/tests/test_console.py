@@ -330,7 +330,9 @@ def test_who_may_change_roles_and_organisations(name: str, water: Organisation) 
 def test_a_change_of_a_role_is_written_down_and_counts_at_once(water: Organisation) -> None:
     somebody, admin = factories.person("crew", water), browser_of(factories.person("administrator"))
     before = Role.objects.get(pk="crew").permissions
-    answer = admin.post("/console/roles/crew/", {"permissions": [*before, "devices.load"], "why": "they look up"})
+    given = {"title_kk": "Бригада", "title_ru": "Бригада", "title_en": "Crew"}
+    asked = {**given, "permissions": [*before, "devices.load"], "why": "they look up"}
+    answer = admin.post("/console/roles/crew/", asked)
     assert answer.status_code == 302
     assert who_of(somebody).may("devices.load", water.pk)
     row = AuditEntry.objects.order_by("-id")[0]

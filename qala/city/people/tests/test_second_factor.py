@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import urlsafe_b64encode
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -125,6 +127,49 @@ def test_an_administrator_resets_a_lost_one(me: Person) -> None:
     manager = store.who_of(factories.person("manager"), timezone.now())
     with pytest.raises(NotAllowed):
         actions.reset_second_factor(who=manager, now=timezone.now(), person=me)
+
+
+@pytest.mark.parametrize(("flags", "told"), [(0x01, "did not say that it was you"), (0x05, "This code is not right")])
+def test_a_passkey_alone_says_that_it_was_its_holder(me: Person, flags: int, told: str) -> None:
+    """Whatever the session was asked for before: an answer without that flag is refused for this alone."""
+
+    def text(plain: bytes) -> str:
+        return urlsafe_b64encode(plain).decode().rstrip("=")
+
+    client: Any = Client(SERVER_NAME="localhost", headers={"accept-language": "en"})
+    asked = client.get("/accounts/login/passkey/", headers={"accept": "application/json"}).json()
+    assert asked["request_options"]["publicKey"]["userVerification"] == "required"
+    said = {"type": "webauthn.get", "challenge": asked["request_options"]["publicKey"]["challenge"],
+            "origin": "http://localhost"}  # fmt: skip
+    credential = {
+        "id": text(b"x" * 16), "rawId": text(b"x" * 16), "type": "public-key", "clientExtensionResults": {},
+        "response": {
+            "clientDataJSON": text(json.dumps(said).encode()),
+            "authenticatorData": text(sha256(b"localhost").digest() + bytes([flags, 0, 0, 0, 1])),
+            "signature": text(b"s"), "userHandle": text(str(me.pk).encode()),
+        },
+    }  # fmt: skip
+    answer = client.post("/accounts/login/passkey/", {"credential": json.dumps(credential)}, follow=True)
+    assert told in answer.content.decode()
+    assert not is_in(client)
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", "{}", '{"id": 1}', '{"response": {"userHandle": "x"}}', "null"])
+def test_a_passkeys_answer_of_nonsense_is_refused(me: Person, broken: str) -> None:
+    client: Any = Client(SERVER_NAME="localhost", headers={"accept-language": "en"})
+    assert client.post("/accounts/login/passkey/", {"credential": broken}).status_code == 302
+    assert not is_in(client)
+    inside, _answer = arrive(me)
+    again = inside.get("/accounts/2fa/passkeys/add/")
+    inside.post(again.url, {"password": PASSWORD, "next": "/accounts/2fa/passkeys/add/"})
+    assert inside.get("/accounts/2fa/passkeys/add/").status_code == 200
+    assert inside.post("/accounts/2fa/passkeys/add/", {"credential": broken}).status_code == 200
+    assert inside.post("/accounts/2fa/passkeys/reauthenticate/", {"credential": broken}).status_code in (200, 302)
+    assert not store.has_second_factor(me)
+    turned_on(inside)
+    waiting, _answer = arrive(me)
+    assert waiting.post("/accounts/2fa/authenticate/", {"credential": broken}).status_code == 200
+    assert not is_in(waiting)
 
 
 @pytest.mark.parametrize("language", ["kk", "ru", "en"])

@@ -343,7 +343,7 @@ def test_a_dead_link_says_so(browser: Any) -> None:
     assert b"not valid any more" in answer.content
 
 
-@pytest.mark.parametrize("name", ["account_email", "account_change_password", "mfa_list_webauthn"])
+@pytest.mark.parametrize("name", ["account_email", "account_change_password", "mfa_signup_webauthn"])
 def test_pages_of_allauth_that_make_no_sense_yet_are_not_there(name: str) -> None:
     with pytest.raises(NoReverseMatch):
         reverse(name)
