@@ -124,6 +124,8 @@ class Device(models.Model):
             models.Index(
                 fields=["expected_minutes"], condition=Q(expected_minutes__isnull=False), name="device_by_expected"
             ),
+            models.Index(fields=["h3_cell", "owner", "state"], name="device_by_cell"),
+            models.Index(fields=["lat", "lon", "owner", "state"], name="device_by_position"),
             models.Index(fields=["meter_point"], condition=~Q(meter_point=""), name="device_by_meter_point"),
         ]
 

@@ -13,7 +13,8 @@ from qala.kernel import plug
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import BadInput
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.list_pages import asked_by_api, next_cursor
+from qala.kernel.lists import Asked, Look, clean
 
 from . import actions, store
 from .models import Membership, Organisation, Person, Role, Token
@@ -47,6 +48,7 @@ class PersonOut(Schema):
 class PersonPage(Schema):
     items: list[PersonOut]
     count: int
+    more: bool
     next_cursor: str | None
 
 
@@ -161,10 +163,6 @@ def _address(request: HttpRequest) -> str:
     return store.city_address(request.build_absolute_uri("/"))
 
 
-def _key(text: str) -> str:
-    return str(UUID(text))
-
-
 def _person(person: Person, held: list[Membership]) -> dict[str, Any]:
     return {
         "id": person.pk, "email": person.email, "name": person.name, "state": person.state, "language": person.language,
@@ -199,17 +197,21 @@ def list_people(
     organisation: Annotated[str, Query(description="Code of an organisation.")] = "",
     role: Annotated[str, Query(description="Key of a role.")] = "",
     state: Annotated[str, Query(description="`active`, `invited` or `disabled`.")] = "",
+    sort: Annotated[
+        str, Query(description="`name`, `email` or `last_sign_in`; `-` before it: the other way round.")
+    ] = "name",
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:
-    """Only those with a role in an organisation that your `people.view` reaches, and yourself."""
-    narrowed = store.PersonFilter(query=query, organisation=organisation, role=role, state=state)
-    after = decode_cursor(cursor, str, _key) if cursor else ()
-    rows, count, following = store.list_people(
-        narrowed, who=_who(request), now=SYSTEM_CLOCK.now(), after=after, limit=limit
-    )
-    items = [_person(row, row.shown_memberships) for row in rows]
-    return {"items": items, "count": count, "next_cursor": encode_cursor(*following) if following else None}
+    """Only those with a role in an organisation that your `people.view` reaches, and yourself.
+
+    `count` is counted to 10,000; where there are more, `more` says so.
+    """
+    values = {"organisation": organisation, "role": role, "state": state}
+    asked = asked_by_api(query=query, values=values, sort=sort, cursor=cursor, limit=limit)
+    found = store.PEOPLE.page(asked, Look(_who(request), SYSTEM_CLOCK.now()))
+    items = [_person(row, row.shown_memberships) for row in found.rows]
+    return {"items": items, "count": found.total, "more": found.more, "next_cursor": next_cursor(found)}
 
 
 @people.post("", response={201: PersonOut}, summary="Invite a person by e-mail")
@@ -288,8 +290,10 @@ def _organisation(one: Organisation) -> dict[str, Any]:
 
 
 @organisations.get("", response=OrganisationList, summary="All organisations, by code")
-def list_organisations(request: HttpRequest) -> dict[str, Any]:
-    return {"items": [_organisation(one) for one in store.list_organisations()]}
+def list_organisations(request: HttpRequest, query: str = "", kind: str = "") -> dict[str, Any]:
+    asked = Asked(clean(query), {"kind": clean(kind)})
+    found = store.ORGANISATIONS.every(asked, Look(_who(request), SYSTEM_CLOCK.now()))
+    return {"items": [_organisation(one.organisation) for one in found]}
 
 
 @organisations.post("", response={201: OrganisationOut}, summary="Add an organisation")
@@ -332,9 +336,14 @@ def _role(one: Role) -> dict[str, Any]:
 
 @roles.get("", response=RoleList, summary="Roles and what they hold")
 def list_roles(
-    request: HttpRequest, retired: Annotated[bool, Query(description="Also those that nobody holds any more.")] = False
+    request: HttpRequest,
+    query: str = "",
+    permission: Annotated[str, Query(description="Only roles that hold this permission.")] = "",
+    retired: Annotated[bool, Query(description="Also those that nobody holds any more.")] = False,
 ) -> dict[str, Any]:
-    return {"items": [_role(one) for one in store.list_roles(retired=retired)]}
+    asked = Asked(clean(query), {"permission": clean(permission), "state": "" if retired else "used"})
+    found = store.ROLES.every(asked, Look(_who(request), SYSTEM_CLOCK.now()))
+    return {"items": [_role(one.role) for one in found]}
 
 
 @roles.post("", response={201: RoleOut}, summary="Add a role of the city's own")

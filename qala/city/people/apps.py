@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, MatterConfig, MenuEntry, Permission, Plug, Told
+from qala.kernel.plug import Command, Listed, MatterConfig, MenuEntry, Permission, Plug, Told
 
 
 class PeopleConfig(MatterConfig):
@@ -37,6 +37,12 @@ class PeopleConfig(MatterConfig):
             ),
             Told("people.organisation_closed", "organisation: id of the one whose roles ended"),
         ),
+        lists=(
+            Listed("qala.city.people.store.PEOPLE", "people:list"),
+            Listed("qala.city.people.store.ORGANISATIONS", "people:organisations"),
+            Listed("qala.city.people.store.ROLES", "people:roles"),
+            Listed("qala.city.people.store.TOKENS", "people:tokens"),
+        ),
         commands=(
             Command("init", "qala.city.people.commands.init"),
             Command("people list", "qala.city.people.commands.list_people"),
@@ -56,6 +62,10 @@ class PeopleConfig(MatterConfig):
             Command("roles change", "qala.city.people.commands.change_role"),
             Command("roles retire", "qala.city.people.commands.retire_role"),
             Command("tokens create", "qala.city.people.commands.create_token"),
+            Command("export people", "qala.city.people.commands.export_people"),
+            Command("export organisations", "qala.city.people.commands.export_organisations"),
+            Command("export roles", "qala.city.people.commands.export_roles"),
+            Command("export tokens", "qala.city.people.commands.export_tokens"),
             Command("tokens list", "qala.city.people.commands.list_tokens"),
             Command("tokens revoke", "qala.city.people.commands.revoke_token"),
         ),

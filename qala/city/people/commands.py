@@ -17,6 +17,8 @@ from qala.kernel.access import Who, system
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import BadInput, NotFound
 from qala.kernel.instants import Instant
+from qala.kernel.list_commands import export_command
+from qala.kernel.lists import Asked, Look
 
 from . import actions, store
 from .models import Organisation, Person
@@ -90,16 +92,8 @@ def _address() -> str:
 @click.option("--role", default="", help=_("Only those who hold it."))
 @click.option("--state", type=click.Choice(["active", "invited", "disabled"]), help=_("Only those in this state."))
 def list_people(query: str, organisation: str, role: str, state: str | None) -> None:
-    narrowed = store.PersonFilter(query=query, organisation=organisation, role=role, state=state or "")
-    rows: list[Person] = []
-    after: tuple[str, ...] = ()
-    while True:
-        page, total, after = store.list_people(
-            narrowed, who=_operator(), now=SYSTEM_CLOCK.now(), after=after, limit=1000
-        )
-        rows += page
-        if not after:
-            break
+    asked = Asked(query, {"organisation": organisation, "role": role, "state": state or ""})
+    rows: list[Person] = list(store.PEOPLE.every(asked, Look(_operator(), SYSTEM_CLOCK.now())))
     console.table(
         "person",
         [
@@ -114,7 +108,7 @@ def list_people(query: str, organisation: str, role: str, state: str | None) -> 
         ],
         PERSON,
     )  # fmt: skip
-    console.result({"people": _("People")}, people=total)
+    console.result({"people": _("People")}, people=len(rows))
 
 
 @click.command("invite", help=_("Give somebody a role by e-mail address; who has no account gets one and a link."))
@@ -371,3 +365,9 @@ def _ask(option: str, text: str, stdin_taken: bool, *, hidden: bool = False) -> 
         )
     answer: str = click.prompt(text, hide_input=hidden, confirmation_prompt=hidden, err=True)
     return answer
+
+
+export_people = export_command(store.PEOPLE, _("Write the list of people to a CSV or XLSX file."))
+export_organisations = export_command(store.ORGANISATIONS, _("Write the list of organisations to a CSV or XLSX file."))
+export_roles = export_command(store.ROLES, _("Write the list of roles to a CSV or XLSX file."))
+export_tokens = export_command(store.TOKENS, _("Write the list of service accounts' tokens to a CSV or XLSX file."))

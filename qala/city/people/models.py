@@ -59,7 +59,10 @@ class Person(AbstractBaseUser):
     class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("persons")
-        indexes = [models.Index(fields=["name", "id"], name="person_by_name")]
+        indexes = [
+            models.Index(fields=["name", "id"], name="person_by_name"),
+            models.Index(fields=["last_login", "id"], name="person_by_last_sign_in"),
+        ]
         constraints = [
             # together with the unique column: one address, one person, whatever the case it is written in
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="person_email_is_lower_case"),

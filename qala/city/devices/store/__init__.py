@@ -8,6 +8,7 @@ from .device_loads import (
 )
 from .life import list_changes, list_stays, past_districts
 from .lists import DEVICE_LOADS, DEVICES, LOADS, MODELS, REFUSED_DEVICES, REFUSED_READINGS
+from .mapped import Cell, Point, count_by_cell, find_points
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -34,7 +35,6 @@ from .registry import (
     get_load,
     list_loads,
     list_series,
-    points_in,
     refused_path,
     resolve_series,
     series_of,
@@ -52,9 +52,12 @@ __all__ = [
     "REFUSED_DEVICES",
     "REFUSED_READINGS",
     "RFC3339",
+    "Cell",
+    "Point",
     "Reading",
     "among",
     "copy_out",
+    "count_by_cell",
     "count_by_model",
     "count_by_state",
     "credentials_good_at",
@@ -66,6 +69,7 @@ __all__ = [
     "export_readings",
     "extent",
     "find_by_credential",
+    "find_points",
     "find_profile",
     "get_device",
     "get_device_load",
@@ -84,7 +88,6 @@ __all__ = [
     "page_readings",
     "past_districts",
     "places_by_code",
-    "points_in",
     "refused_devices_path",
     "refused_path",
     "register_series",

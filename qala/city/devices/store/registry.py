@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -18,8 +17,8 @@ from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
 from ..models import Device, Load, Series
-from ..rules import allowance, is_serial
-from .silence import expected_minutes, silent_at
+from ..rules import is_serial
+from .silence import silent_at
 
 
 def visible_to(who: Who) -> QuerySet[Device]:
@@ -92,20 +91,6 @@ def among(words: Sequence[str]) -> RawSQL:
     if connection.vendor == "postgresql":
         return RawSQL("SELECT unnest(%s::text[])", [list(words)])
     return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(words))])
-
-
-def points_in(
-    who: Who, *, now: datetime, limit: int = 50_000
-) -> list[tuple[str, str, datetime | None, bool, float, float]]:
-    """(serial, state, last seen, whether it is silent, lon, lat) of the devices that have coordinates."""
-    found = visible_to(who).filter(lon__isnull=False).order_by("serial")
-    columns = ("serial", "model", "expected_minutes", "state", "last_seen_at", "lon", "lat")
-    after = cache(lambda model, own: allowance(expected_minutes(model, own)))
-    return [
-        (serial, state, seen, seen is not None and seen < now - after(model, own), lon, lat)
-        for serial, model, own, state, seen, lon, lat in found.values_list(*columns)[:limit]
-        if lon is not None and lat is not None
-    ]
 
 
 def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:

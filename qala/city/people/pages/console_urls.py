@@ -31,6 +31,7 @@ urlpatterns = [
     path("me/second-factor/", me.second_factor, name="second_factor"),
     path("me/password/", me.change_password, name="my_password"),
     path("me/tokens/new/", tokens.new_own, name="token_new"),
+    path("tokens/", tokens.token_list, name="tokens"),
     path("tokens/<uuid:key>/renew/", tokens.renew, name="token_renew"),
     path("tokens/<uuid:key>/revoke/", tokens.revoke, name="token_revoke"),
     path("me/outside/leave/", oidc.leave, name="leave_outside"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,14 +19,14 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from qala.kernel import plug, search
+from qala.kernel import plug
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.config import get_settings
 from qala.kernel.errors import NotFound
 from qala.kernel.secret import secret_hash
 
-from . import rules
-from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn, Token
+from .. import rules
+from ..models import Membership, Organisation, Person, Role, SignIn, Token
 
 VIEW = "people.view"
 INVITATION_DAYS = 7
@@ -157,24 +157,6 @@ def administrators(now: datetime, *, without: Collection[UUID] = ()) -> dict[UUI
     return dict(held.values_list("person_id", "person__is_demo"))
 
 
-@dataclass(frozen=True, slots=True)
-class PersonFilter:
-    """What a list of persons is narrowed to; empty fields do not narrow.
-
-    Args:
-        query: pieces of name or e-mail address.
-        organisation: code; ``role``: key; ``state``: of ``Person.state``.
-    """
-
-    query: str = ""
-    organisation: str = ""
-    role: str = ""
-    state: str = ""
-
-    def __bool__(self) -> bool:
-        return any((self.query.strip(), self.organisation, self.role, self.state))
-
-
 def not_ended(now: datetime) -> QuerySet[Membership]:
     """Memberships that hold at an instant or will hold."""
     return Membership.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now))
@@ -200,39 +182,6 @@ def visible_to(who: Who, now: datetime) -> QuerySet[Person]:
 def _self(who: Who) -> UUID | None:
     """The person that asks in person: a token does not see its owner by being theirs."""
     return who.id if who.kind == "person" else None
-
-
-def list_people(
-    narrowed: PersonFilter, *, who: Who, now: datetime, after: Sequence[str] = (), limit: int = 50
-) -> tuple[list[Person], int, tuple[str, ...]]:
-    """A page of persons by name, each with ``shown_memberships``; how many there are; where the next page begins.
-
-    Args:
-        after: what the page before gave as its end.
-    """
-    who.require(VIEW)
-    found = visible_to(who, now)
-    if narrowed.query.strip():
-        found = found.filter(pk__in=search.matching("person", narrowed.query))
-    if narrowed.state:
-        found = found.filter(IN_STATE[narrowed.state]) if narrowed.state in IN_STATE else found.none()
-    if narrowed.organisation or narrowed.role:
-        held = visible_memberships(who, now).order_by()
-        if narrowed.organisation:
-            held = held.filter(organisation__code=narrowed.organisation)
-        if narrowed.role:
-            held = held.filter(role=narrowed.role)
-        found = found.filter(pk__in=held.values("person_id"))
-    total = found.count()
-    if len(after) == 2:
-        found = found.filter(Q(name__gt=after[0]) | Q(name=after[0], pk__gt=UUID(after[1])))
-    shown = Prefetch("memberships", visible_memberships(who, now), to_attr="shown_memberships")
-    rows: list[Person] = [*found.order_by("name", "pk").prefetch_related(shown)[: limit + 1]]  # type: ignore[no-redef]
-    following: tuple[str, ...] = ()
-    if len(rows) > limit:
-        rows = rows[:limit]
-        following = (rows[-1].name, str(rows[-1].pk))
-    return rows, total, following
 
 
 def get_person(key: UUID, *, who: Who, now: datetime) -> Person:
@@ -459,3 +408,10 @@ def get_token(key: UUID, *, who: Who) -> Token:
 def status() -> dict[str, int]:
     """What ``qala status`` tells of this matter."""
     return {"people": Person.objects.filter(is_active=True).count(), "organisations": Organisation.objects.count()}
+
+
+# they are declared over the reads above
+from .lists import ORGANISATIONS as ORGANISATIONS  # noqa: E402
+from .lists import PEOPLE as PEOPLE  # noqa: E402
+from .lists import ROLES as ROLES  # noqa: E402
+from .lists import TOKENS as TOKENS  # noqa: E402
