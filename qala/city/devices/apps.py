@@ -39,6 +39,10 @@ class DevicesConfig(MatterConfig):
                      "devices.view", 10),
                 Card("devices.loads", "console.home", "devices/card_loads.html", "qala.city.devices.pages.cards.loads",
                      "devices.load", 30),
+                Card("devices.border", "places.border", "devices/card_border.html",
+                     "qala.city.devices.pages.cards.border", "devices.view", 10),
+                Card("devices.in_place", "places.place", "devices/card_place.html",
+                     "qala.city.devices.pages.cards.in_place", "devices.view", 10),
             ),
             layers=(
                 Layer("devices.points", _("Devices"), "qala.city.devices.pages.cards.points", "devices.view", 20),
@@ -63,7 +67,10 @@ class DevicesConfig(MatterConfig):
                 Told("devices.readings_kept", "source; first, last, at (when they were kept): RFC 3339; counts read, new, new_versions, already_there, refused"),
                 Told("devices.registers_read", "source; at: RFC 3339; registers: pairs of series and value in its last digit"),
             ),
-            heard=(Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),),
+            heard=(
+                Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),
+                Heard("places.borders_changed", "qala.city.devices.handlers.borders_changed"),
+            ),
             streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
             commands=(
                 Command("load devices", "qala.city.devices.commands.load_devices"),

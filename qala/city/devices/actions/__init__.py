@@ -1,3 +1,4 @@
+from .borders import follow_borders
 from .keep import Kept, keep_readings, reading_table
 from .life import keep_registers, move_device, retire_device, swap_device
 from .load import fail_interrupted_loads, load_readings
@@ -13,6 +14,7 @@ __all__ = [
     "NewDevice",
     "Summary",
     "fail_interrupted_loads",
+    "follow_borders",
     "keep_readings",
     "keep_registers",
     "load_devices",

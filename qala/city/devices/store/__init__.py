@@ -7,7 +7,7 @@ from .device_loads import (
     refused_device_rows,
     refused_devices_path,
 )
-from .life import list_changes, list_stays, past_districts
+from .life import count_moved, list_changes, list_stays, past_districts
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -30,6 +30,7 @@ from .registry import (
     DeviceFilter,
     count_by_model,
     count_by_state,
+    count_in,
     get_device,
     get_load,
     list_devices,
@@ -53,6 +54,8 @@ __all__ = [
     "copy_out",
     "count_by_model",
     "count_by_state",
+    "count_in",
+    "count_moved",
     "current_sql",
     "decimal_sql",
     "devices_by_serial",
