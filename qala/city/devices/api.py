@@ -104,7 +104,7 @@ class SwapIn(Schema):
 
 
 class ChangeOut(Schema):
-    """What happened to a device; `kind` is `moved`, `retired`, `swapped_out` or `swapped_in`."""
+    """What happened to a device; `kind` is `moved`, `retired`, `swapped_out`, `swapped_in` or `border_moved`."""
 
     kind: str
     at: datetime

@@ -54,6 +54,10 @@ class DevicesConfig(MatterConfig):
                      "devices.load", 30),
                 Card("devices.credential", "devices.device", "devices/card_credential.html",
                      "qala.city.devices.pages.credentials.credential_card", "devices.credentials", 90),
+                Card("devices.border", "places.border", "devices/card_border.html",
+                     "qala.city.devices.pages.cards.border", "devices.view", 10),
+                Card("devices.in_place", "places.place", "devices/card_place.html",
+                     "qala.city.devices.pages.cards.in_place", "devices.view", 10),
             ),
             layers=(
                 Layer("devices.points", _("Devices"), "qala.city.devices.pages.cards.points", "devices.view", 20),
@@ -82,7 +86,10 @@ class DevicesConfig(MatterConfig):
                 Told("devices.silent_found", "organisation: id of the owner, or null; count; serials: the first twenty; at: RFC 3339; of devices that fell silent since the news before"),
                 Told("devices.registers_read", "source; at: RFC 3339; registers: pairs of series and value in its last digit"),
             ),
-            heard=(Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),),
+            heard=(
+                Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),
+                Heard("places.borders_changed", "qala.city.devices.handlers.borders_changed"),
+            ),
             streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
             commands=(
                 Command("load devices", "qala.city.devices.commands.load_devices"),

@@ -1,3 +1,4 @@
+from .borders import follow_borders
 from .credentials import CREDENTIALS, Chosen, Issued, Plan, end_credentials, issue_credentials, plan_credentials
 from .keep import Kept, keep_readings, reading_table
 from .life import keep_registers, move_device, retire_device, swap_device
@@ -21,6 +22,7 @@ __all__ = [
     "end_credentials",
     "fail_interrupted_loads",
     "find_silent",
+    "follow_borders",
     "index_loads",
     "issue_credentials",
     "keep_readings",

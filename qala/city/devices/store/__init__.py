@@ -6,7 +6,7 @@ from .device_loads import (
     places_by_code,
     refused_devices_path,
 )
-from .life import list_changes, list_stays, past_districts
+from .life import count_moved, list_changes, list_stays, past_districts
 from .lists import DEVICE_LOADS, DEVICES, LOADS, MODELS, REFUSED_DEVICES, REFUSED_READINGS
 from .mapped import Cell, Point, count_by_cell, find_points
 from .profiles import find_profile, list_profiles
@@ -31,6 +31,7 @@ from .registry import (
     among,
     count_by_model,
     count_by_state,
+    count_in,
     get_device,
     get_load,
     list_loads,
@@ -60,6 +61,8 @@ __all__ = [
     "count_by_cell",
     "count_by_model",
     "count_by_state",
+    "count_in",
+    "count_moved",
     "credentials_good_at",
     "current_sql",
     "decimal_sql",
