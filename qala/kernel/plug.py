@@ -48,6 +48,7 @@ class Card:
     """A piece of a shared page. ``place`` names the page (``console.home``, ``devices.device`` …).
 
     ``context`` names ``function(request, who, **of_the_page) -> dict | None``; ``None`` leaves the card out.
+    ``permission`` is empty where the page itself decides whose it is, as on pages of one's own things.
     """
 
     key: str
@@ -219,7 +220,7 @@ def cards_at(place: str, request: Any, who: Any, **of_the_page: Any) -> list[str
 
     found: list[str] = []
     for card in sorted(declared("cards"), key=lambda one: one.order):
-        if card.place != place or not who.may(card.permission):
+        if card.place != place or (card.permission and not who.may(card.permission)):
             continue
         try:
             context = load(card.context)(request, who, **of_the_page)

@@ -28,10 +28,18 @@ class DevicesConfig(MatterConfig):
         from .models import READINGS, REFUSALS
 
         self.plug = Plug(
-            urls={"console/": "qala.city.devices.pages.urls"},
-            api={"devices": "qala.city.devices.api.devices", "readings": "qala.city.devices.api.readings"},
+            urls={"console/": "qala.city.devices.pages.urls", "my/": "qala.city.devices.pages.my_urls"},
+            api={
+                "devices": "qala.city.devices.api.devices.devices",
+                "readings": "qala.city.devices.api.devices.readings",
+                "meter-points": "qala.city.devices.api.occupancy.points",
+                "occupancies": "qala.city.devices.api.occupancy.occupancies",
+                "claim-codes": "qala.city.devices.api.occupancy.codes",
+                "my": "qala.city.devices.api.my.router",
+            },
             menu=(
                 MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20),
+                MenuEntry(_("Meter points"), "devices:points", "house", "devices.view", 25),
                 MenuEntry(_("Loads"), "devices:loads", "upload", "devices.load", 30),
             ),
             cards=(
@@ -48,13 +56,16 @@ class DevicesConfig(MatterConfig):
                 Permission("devices.load", _("Load files of readings and see what was refused")),
                 Permission("devices.fit", _("Move, exchange and retire devices")),
                 Permission("devices.manage", _("Register devices and change them")),
+                Permission("devices.occupancy_view", _("See who uses which meter point")),
+                Permission("devices.occupancy_manage", _("Enter who uses which meter point, issue claim codes")),
             ),
             grants={
                 **dict.fromkeys(STAFF, ("devices.view",)),
                 "mayor": ("devices.view",),
                 "crew": ("devices.view", "devices.fit"),
                 "engineer": ("devices.view", "devices.load", "devices.fit"),
-                "manager": ("devices.view", "devices.load", "devices.fit", "devices.manage"),
+                "manager": ("devices.view", "devices.load", "devices.fit", "devices.manage",
+                            "devices.occupancy_view", "devices.occupancy_manage"),
             },
             lake_tables=(READINGS, REFUSALS),
             told=(
@@ -66,10 +77,12 @@ class DevicesConfig(MatterConfig):
             heard=(Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),),
             streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
             commands=(
-                Command("load devices", "qala.city.devices.commands.load_devices"),
-                Command("load readings", "qala.city.devices.commands.load_readings"),
-                Command("drivers check", "qala.city.devices.commands.check_driver"),
-                Command("export readings", "qala.city.devices.commands.export_readings"),
+                Command("load devices", "qala.city.devices.commands.devices.load_devices"),
+                Command("load occupancies", "qala.city.devices.commands.occupancies.load_occupancies"),
+                Command("load readings", "qala.city.devices.commands.devices.load_readings"),
+                Command("drivers check", "qala.city.devices.commands.devices.check_driver"),
+                Command("export readings", "qala.city.devices.commands.devices.export_readings"),
+                Command("export occupancies", "qala.city.devices.commands.occupancies.export_occupancies"),
             ),
             jobs=(
                 Job("devices.fail_interrupted_loads", "qala.city.devices.jobs.fail_interrupted_loads",
@@ -82,7 +95,7 @@ class DevicesConfig(MatterConfig):
                 Measure("devices.reporting_percent", _("Devices that report"), "%", "place", ("day",), REPORTING,
                         ("owner", "model"), additive=False),
             ),
-            prepare="qala.city.devices.commands.prepare",
+            prepare="qala.city.devices.commands.devices.prepare",
             demo="qala.city.devices.demo.load",
             status="qala.city.devices.store.status",
         )  # fmt: skip

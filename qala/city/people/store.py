@@ -28,6 +28,7 @@ from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn, To
 
 VIEW = "people.view"
 INVITATION_DAYS = 7
+EMAILS_AT_ONCE = 5000
 log = structlog.get_logger(__name__)
 _signer = Signer(salt="qala.people.invitation", sep=".")  # a colon ends a link in some mail programs
 
@@ -86,6 +87,15 @@ def find_person(email: str, *, who: Who, now: datetime) -> Person | None:
         return person
     of_theirs = open_at(now).filter(person=person, organisation__in=scope.organisations)
     return person if scope and of_theirs.exists() else None
+
+
+def persons_by_email(emails: Collection[str], *, who: Who, now: datetime) -> dict[str, Person]:
+    """The persons of e-mail addresses (in lower case) whom the asker may know of; few queries for many addresses."""
+    wanted, found = sorted(set(emails)), {}
+    for start in range(0, len(wanted), EMAILS_AT_ONCE):
+        some = visible_to(who, now).filter(email__in=wanted[start : start + EMAILS_AT_ONCE])
+        found.update({person.email: person for person in some})
+    return found
 
 
 def persons_only_in(organisations: frozenset[UUID]) -> QuerySet[Person, Any]:

@@ -1,30 +1,44 @@
+from .claims import IssuedCode, claim_meter_point, issue_codes, revoke_code
 from .keep import Kept, keep_readings, reading_table
 from .life import keep_registers, move_device, retire_device, swap_device
 from .load import fail_interrupted_loads, load_readings
 from .load_devices import DeviceSummary, load_devices, refusal
+from .load_occupancies import OccupancySummary, load_occupancies, occupancy_refusal
 from .measuring import measure_devices
 from .news import mark_seen, tell_kept
+from .occupancies import begin_occupancy, correct_occupancy, end_occupancy, withdraw_occupancy
 from .registry import NewDevice, register_devices, require_for
 from .run import Summary
 
 __all__ = [
     "DeviceSummary",
+    "IssuedCode",
     "Kept",
     "NewDevice",
+    "OccupancySummary",
     "Summary",
+    "begin_occupancy",
+    "claim_meter_point",
+    "correct_occupancy",
+    "end_occupancy",
     "fail_interrupted_loads",
+    "issue_codes",
     "keep_readings",
     "keep_registers",
     "load_devices",
+    "load_occupancies",
     "load_readings",
     "mark_seen",
     "measure_devices",
     "move_device",
+    "occupancy_refusal",
     "reading_table",
     "refusal",
     "register_devices",
     "require_for",
     "retire_device",
+    "revoke_code",
     "swap_device",
     "tell_kept",
+    "withdraw_occupancy",
 ]

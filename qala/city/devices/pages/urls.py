@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import device_loads, life, models, views
+from . import device_loads, life, models, points, views
 
 app_name = "devices"
 urlpatterns = [
@@ -15,6 +15,14 @@ urlpatterns = [
     path("devices/<str:serial>/swap/", life.swap_page, name="swap"),
     path("devices/<str:serial>/move/", life.move_page, name="move"),
     path("devices/<str:serial>/retire/", life.retire_page, name="retire"),
+    path("meter-points/", points.point_list, name="points"),
+    path("meter-points.csv", points.download, name="occupancies_csv"),
+    path("meter-points/<str:owner>/<path:code>/claim-code", points.issue_code, name="issue_code"),
+    path("meter-points/<str:owner>/<path:code>/", points.point_page, name="point"),
+    path("occupancies/<uuid:key>/", points.occupancy_page, name="occupancy"),
+    path("loads/occupancies/", points.load_page, name="load_occupancies"),
+    path("claim-codes/", points.bulk_codes, name="bulk_codes"),
+    path("claim-codes/<uuid:key>/revoke/", points.revoke_code, name="revoke_code"),
     path("models/", models.model_list, name="models"),
     path("models/<slug:key>/", models.model_page, name="model"),
     path("loads/", views.load_list, name="loads"),

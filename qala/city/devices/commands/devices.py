@@ -17,8 +17,8 @@ from qala.kernel.errors import BadInput
 from qala.kernel.instants import Instant
 from qala.kernel.paging import span_of
 
-from . import actions, store
-from .models import DeviceLoad, DeviceRefusal, RefusalReason
+from .. import actions, store
+from ..models import DeviceLoad, DeviceRefusal, RefusalReason
 
 SUMMARY = {
     "read": _("rows read"),

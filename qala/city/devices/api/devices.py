@@ -15,8 +15,8 @@ from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import uploaded_file
 from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, span_of
 
-from . import actions, store
-from .models import DeviceChange
+from .. import actions, store
+from ..models import DeviceChange
 
 Why = Annotated[str, Field(max_length=500, pattern="^[^\\x00]*$")]
 devices = Router(tags=["devices"])
