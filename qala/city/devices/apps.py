@@ -5,7 +5,20 @@ from datetime import timedelta
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.measures import Measure
-from qala.kernel.plug import Card, Command, Heard, Job, Layer, MatterConfig, MenuEntry, Permission, Plug, Stream, Told
+from qala.kernel.plug import (
+    Card,
+    Command,
+    Heard,
+    Job,
+    Layer,
+    MatterConfig,
+    MenuEntry,
+    Permission,
+    Personal,
+    Plug,
+    Stream,
+    Told,
+)
 
 STAFF = ("analyst", "manager", "engineer", "operator")
 
@@ -76,6 +89,10 @@ class DevicesConfig(MatterConfig):
             ),
             heard=(Heard("devices.registers_read", "qala.city.devices.handlers.registers_read"),),
             streams=(Stream("load", "qala.city.devices.pages.cards.load_progress"),),
+            personal=(
+                Personal(_("Meters and devices"), "qala.city.devices.store.export_of",
+                         "qala.city.devices.actions.erase_person"),
+            ),
             commands=(
                 Command("load devices", "qala.city.devices.commands.devices.load_devices"),
                 Command("load occupancies", "qala.city.devices.commands.occupancies.load_occupancies"),

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -24,7 +25,7 @@ from qala.kernel.config import get_settings
 from qala.kernel.errors import NotFound
 
 from . import rules
-from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn, Token
+from .models import IN_STATE, ErasureRequest, Membership, Organisation, Person, Role, SignIn, Token
 
 VIEW = "people.view"
 INVITATION_DAYS = 7
@@ -79,7 +80,7 @@ def organisations_by_id(ids: set[UUID]) -> dict[UUID, Organisation]:
 def find_person(email: str, *, who: Who, now: datetime) -> Person | None:
     """The person of that e-mail address where the asker may know of them: themselves, or one of an organisation
     (or city) that their ``people.view`` reaches."""
-    person = Person.objects.filter(email=email.strip().lower()).first()
+    person = Person.objects.filter(email=email.strip().lower(), erased_at__isnull=True).first()
     if person is None or person.pk == who.id:
         return person
     scope = who.scope("people.view")
@@ -169,10 +170,11 @@ def visible_memberships(who: Who, now: datetime, permission: str = VIEW) -> Quer
 
 def visible_to(who: Who, now: datetime) -> QuerySet[Person]:
     """The persons that the asker may know of: all, or those with a role in their organisations, and themselves."""
+    there = Person.objects.filter(erased_at__isnull=True)
     if who.scope(VIEW).everything:
-        return Person.objects.all()
+        return there
     theirs = visible_memberships(who, now).order_by().values("person_id")
-    return Person.objects.filter(Q(pk__in=theirs) | Q(pk=_self(who), pk__isnull=False))
+    return there.filter(Q(pk__in=theirs) | Q(pk=_self(who), pk__isnull=False))
 
 
 def _self(who: Who) -> UUID | None:
@@ -372,6 +374,36 @@ def get_token(key: UUID, *, who: Who) -> Token:
     if found is None:
         raise NotFound(_("There is no such token."))
     return found
+
+
+def find_erasure(person: Person) -> ErasureRequest | None:
+    """The person's request for erasure that is neither done nor cancelled."""
+    return ErasureRequest.objects.filter(person=person, cancelled_at__isnull=True, done_at__isnull=True).first()
+
+
+def export_of(person: UUID) -> dict[str, list[dict[str, Any]]]:
+    """What people know of a person, for their own copy; nothing of it is a secret that lets somebody in."""
+    held = Person.objects.filter(pk=person)
+    columns: dict[str, tuple[QuerySet[Any], str]] = {
+        "account": (held, "id email name language is_active is_demo joined_at last_login invited_at"),
+        "memberships": (Membership.objects.filter(person=person), "role_id organisation__code valid_from valid_to"),
+        "sign_ins": (SignIn.objects.filter(person=person), "began_at last_seen_at address agent"),
+        "tokens": (
+            Token.objects.filter(person=person),
+            "name permissions organisations made_at expires_at last_used_at revoked_at",
+        ),
+        "second_factors": (Authenticator.objects.filter(user_id=person), "type created_at last_used_at"),
+        "email_addresses": (EmailAddress.objects.filter(user_id=person), "email verified primary"),
+        "erasure_requests": (ErasureRequest.objects.filter(person=person), "asked_at due_at cancelled_at done_at"),
+    }
+    return {
+        name: [{key: _json(value) for key, value in row.items()} for row in rows.order_by("pk").values(*fields.split())]
+        for name, (rows, fields) in columns.items()
+    }
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
 
 
 def status() -> dict[str, int]:

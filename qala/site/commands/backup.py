@@ -9,6 +9,7 @@ import click
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from qala.city.people.public import erase_again
 from qala.kernel import audit, console
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
@@ -68,6 +69,7 @@ def restore(dir: Path, check: bool) -> None:
                 who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(), verb="city.restore", thing="backup",
                 key=manifest.name,
             )  # fmt: skip
+            erase_again(now=SYSTEM_CLOCK.now())
     say(
         {
             "folder": folder, "made": manifest.made, "files": len(manifest.files), "bytes": manifest.bytes,

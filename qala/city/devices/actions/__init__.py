@@ -7,6 +7,7 @@ from .load_occupancies import OccupancySummary, load_occupancies, occupancy_refu
 from .measuring import measure_devices
 from .news import mark_seen, tell_kept
 from .occupancies import begin_occupancy, correct_occupancy, end_occupancy, withdraw_occupancy
+from .personal import erase_person
 from .registry import NewDevice, register_devices, require_for
 from .run import Summary
 
@@ -21,6 +22,7 @@ __all__ = [
     "claim_meter_point",
     "correct_occupancy",
     "end_occupancy",
+    "erase_person",
     "fail_interrupted_loads",
     "issue_codes",
     "keep_readings",

@@ -17,6 +17,7 @@ from .occupancies import (
     occupancies_of,
 )
 from .own import OwnPart, OwnReading, export_own_readings, get_own, list_own, own_extent, own_parts, own_readings
+from .personal import export_of
 from .points import NOBODYS, DeviceThere, MeterPoint, devices_at, get_point, known_points, list_points
 from .profiles import find_profile, list_profiles
 from .readings import (
@@ -75,6 +76,7 @@ __all__ = [
     "district_of",
     "expected_minutes",
     "export_occupancies",
+    "export_of",
     "export_own_readings",
     "export_readings",
     "extent",
