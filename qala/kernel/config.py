@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     web_threads: int = Field(4, ge=1, le=256, description="Threads that serve pages in the web process.")
+    erasure_days: int = Field(
+        14, ge=0, le=30, description="Days between a person's request to be erased and the erasure; they may cancel it."
+    )
     stop_seconds: float = Field(8.0, gt=0, le=60, description="Time that parts get to stop before they are killed.")
 
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
@@ -240,6 +243,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file_secret_settings, toml
 
     # Folders of the data folder, named in one place.
+    @property
+    def erased_path(self) -> Path:
+        """Ids of persons who were erased, so that a restore erases them again."""
+        return self.data_dir / "erased.json"
+
     @property
     def records_path(self) -> Path:
         return self.data_dir / "records.sqlite"

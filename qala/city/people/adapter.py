@@ -28,7 +28,7 @@ from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.config import get_settings
 from qala.kernel.errors import BadInput, NotFound, Unavailable
 
-from . import actions, rules
+from . import actions, rules, store
 from .models import Person
 from .rules import SEEN
 
@@ -101,6 +101,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 gettext("The mail could not be sent: the mail server did not take it."),
                 fix=gettext("Try again in a few minutes. If it stays so, tell an administrator of the city."),
             ) from None
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Whoever holds no permission is a resident: their home is their own meters, not the console."""
+        person = request.user
+        if person.is_authenticated and not store.who_of(person, SYSTEM_CLOCK.now()).grants:
+            return reverse("my_meters:list")
+        url: str = super().get_login_redirect_url(request)
+        return url
 
     def set_password(self, user: Person, password: str) -> None:
         """A person proved by mail that they are themselves and chose a new password."""

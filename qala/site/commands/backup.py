@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils.translation import gettext as _
 
+from qala.city.people.public import erase_again
 from qala.kernel import audit, console, outbox
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
@@ -93,6 +94,7 @@ def restore(dir: Path, check: bool) -> None:
                 who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(), verb="city.restore", thing="backup",
                 key=manifest.name,
             )  # fmt: skip
+            erase_again(now=SYSTEM_CLOCK.now())
     say(
         {
             "folder": folder, "made": manifest.made, "files": len(manifest.files), "bytes": manifest.bytes,

@@ -13,6 +13,7 @@ urlpatterns = [
     path("people/<uuid:key>/", people.person_page, name="person"),
     path("people/<uuid:key>/disable/", people.disable, name="disable"),
     path("people/<uuid:key>/enable/", people.enable, name="enable"),
+    path("people/<uuid:key>/erase/", people.erase, name="erase"),
     path("people/<uuid:key>/reset-second-factor/", people.reset_second_factor, name="reset_second_factor"),
     path("people/<uuid:key>/invite-again/", people.invite_again, name="invite_again"),
     path("people/<uuid:key>/roles/", people.give_role, name="give_role"),

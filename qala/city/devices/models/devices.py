@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from qala.kernel.ids import new_id
 from qala.kernel.lake import LakeTable
 
-from .rules import SERIAL
+from ..rules import SERIAL
 
 
 class RefusalReason(models.TextChoices):
