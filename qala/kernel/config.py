@@ -98,6 +98,17 @@ class Settings(BaseSettings):
         "Unset: mails are written to `outgoing-mail/` in the data folder.",
     )
     email_from: str = Field("qala@localhost", description="Sender of mails.")
+    sms_url: str | None = Field(
+        None,
+        description='HTTP gateway that text messages are posted to as JSON `{"to": "+77…", "text": "…"}`, '
+        "`https://…`. Unset: they are written to `outgoing-sms/` in the data folder.",
+    )
+    sms_token: SecretStr | None = Field(None, description="Bearer token that the gateway wants.")
+    sms_country: str = Field(
+        "KZ",
+        pattern="^[A-Z]{2}$",
+        description="Country that text messages go to, and no other (ISO 3166, two letters).",
+    )
     oidc_name: str = Field(
         "OpenID Connect",
         max_length=60,
@@ -137,7 +148,7 @@ class Settings(BaseSettings):
             raise ValueError("it takes no parameters after the name; set libpq's own variables, e.g. PGSSLMODE")
         return value
 
-    @field_validator("oidc_server_url")
+    @field_validator("oidc_server_url", "sms_url")
     @classmethod
     def _safe_url(cls, value: str | None) -> str | None:
         url = urlsplit(value or "")
