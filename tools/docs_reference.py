@@ -522,6 +522,7 @@ def upgraded(statements: Iterable[str]) -> list[str]:
 
 def refusals() -> Page:
     from qala.city.devices.models import DeviceRefusal, RefusalReason
+    from qala.city.works.models import AssetRefusal
 
     page = Page(
         "Reasons of refusal",
@@ -538,6 +539,11 @@ def refusals() -> Page:
         page.names.append(other.value)
         rows.append((code(other.value), words(other.value, other.label)))
     page.add("## Files of devices", table(("Reason", "What it means"), rows))
+    rows = []
+    for last in AssetRefusal:
+        page.names.append(last.value)
+        rows.append((code(last.value), words(last.value, last.label)))
+    page.add("## Files of assets", table(("Reason", "What it means"), rows))
     return page
 
 

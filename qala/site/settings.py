@@ -89,6 +89,7 @@ INSTALLED_APPS = [
     "qala.city.people",
     "qala.city.places",
     "qala.city.devices",
+    "qala.city.works",
     "qala.city.meters",
     "qala.site",
     "allauth",
