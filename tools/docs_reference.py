@@ -364,6 +364,8 @@ PARAMETERS = {
     "kind": "Only places of this kind.",
     "code": "Its code.",
     "person": "Id of the person.",
+    "member": "Id of the membership.",
+    "number": "Its number, e.g. `2026-000042`.",
     "membership": "Id of what `roles` of the person names.",
     "key": "Key of the role.",
     "token": "Id of the token.",

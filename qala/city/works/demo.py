@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from django.db import transaction
 
+from qala.city.people.public import find_person, get_organisation
 from qala.city.places.public import Place, list_places, locate_points, random_points_in
 from qala.kernel.access import Who
 
 from . import actions
-from .models import Asset
+from .models import Asset, Crew
 
 # kind, prefix of codes, code of the owner, how many
 POINTS = (
@@ -23,6 +25,33 @@ POINTS = (
     ("bench", "B", "demo-city", 150),
 )
 LINES = (("pipe", "WP", "demo-water", 220), ("pipe", "HP", "demo-heat", 90), ("road_section", "R", "demo-city", 160))
+ORDERS = 44
+# code of an organisation: its crews, in Kazakh, Russian, English
+CREWS = {
+    "demo-water": (
+        ("1-апаттық бригада (демо)", "Аварийная бригада 1 (демо)", "Emergency crew 1 (demo)"),
+        ("2-апаттық бригада (демо)", "Аварийная бригада 2 (демо)", "Emergency crew 2 (demo)"),
+    ),
+    "demo-power": (("Жарық бригадасы (демо)", "Бригада освещения (демо)", "Lighting crew (demo)"),),
+    "demo-heat": (("Жылу бригадасы (демо)", "Бригада теплосетей (демо)", "Heat crew (demo)"),),
+    "demo-city": (("Жол бригадасы (демо)", "Дорожная бригада (демо)", "Road crew (demo)"),),
+}
+# kind of work, kind of asset, title
+WORK = (
+    ("lamp_repair", "lamp", "Шам жанбайды"),
+    ("leak_repair", "pipe", "Утечка на трубопроводе"),
+    ("pothole_repair", "road_section", "Выбоина на проезжей части"),
+    ("inspection", "valve", "Осмотр задвижки"),
+    ("cleaning", "bench", "Орындықты тазалау"),
+    ("repair", "manhole", "Люк разбит"),
+    ("lamp_repair", "lamp", "Светильник мигает"),
+)
+_DONE = ("ordered", "accepted", "under_way", "done")
+WAYS: tuple[tuple[str, ...], ...] = (
+    (), ("ordered",), ("ordered", "accepted"), ("ordered", "accepted", "under_way"), _DONE, (*_DONE, "checked"),
+    (*_DONE, "returned"), (*_DONE, "returned", "under_way", "done", "checked"), ("ordered", "cancelled"),
+    ("ordered", "accepted", "under_way"), ("ordered",),
+)  # fmt: skip
 CONDITIONS = np.array(["good", "fair", "poor", "bad"])
 SPECIES = ("Apple", "Elm", "Oak", "Birch", "Pine", "Poplar")
 ROW_STEP = 0.0004  # degrees between lamps of a row, about 35 m
@@ -35,9 +64,65 @@ def load(*, who: Who, now: datetime, progress: Any) -> None:
     if not districts or Asset.objects.filter(is_demo=True).exists():
         return
     rows = _inside([*_points(districts, rng, now), *_lines(districts, rng, now)], now)
-    progress.update(total=len(rows))
+    progress.update(total=len(rows) + ORDERS)
     actions.put_assets(rows=rows, who=who, now=now, why="demo city", is_demo=True)
     progress.advance(len(rows))
+    _orders(_crews(who, now), rng, who=who, now=now)
+    progress.advance(ORDERS)
+
+
+def _crews(who: Who, now: datetime) -> dict[str, list[Crew]]:
+    """Crews by the code of their organisation, with the colleagues of the demo who are crew there."""
+    found: dict[str, list[Crew]] = {}
+    for code, names in CREWS.items():
+        for name_kk, name_ru, name_en in names:
+            crew = actions.make_crew(
+                organisation=get_organisation(code), who=who, now=now, name_kk=name_kk, name_ru=name_ru, name_en=name_en,
+                is_demo=True,
+            )  # fmt: skip
+            found.setdefault(code, []).append(crew)
+        email = f"crew.{code.removeprefix('demo-')}@demo.qala"
+        if find_person(email, who=who, now=now) is not None:
+            actions.join_crew(crew=found[code][0].pk, email=email, who=who, now=now)
+    return found
+
+
+def _orders(crews: dict[str, list[Crew]], rng: np.random.Generator, *, who: Who, now: datetime) -> None:
+    """Orders in all states; the owner of an asset does its work itself, by one of its crews."""
+    demo = Asset.objects.filter(is_demo=True, owner__code__in=CREWS).order_by("code").select_related("owner")
+    assets = {of: list(demo.filter(kind__key=of)) for _kind, of, _title in WORK}
+    for number in range(ORDERS):
+        kind, of, title = WORK[number % len(WORK)]
+        asset = assets[of][int(rng.integers(len(assets[of])))]
+        priority = int(rng.choice([1, 2, 3, 3, 3, 4]))
+        own = crews[asset.owner.code]
+        with transaction.atomic():  # one wait for the disk an order
+            _order(
+                kind, asset, title, priority, own[number % len(own)], WAYS[number % len(WAYS)], rng, who=who, now=now
+            )
+
+
+def _order(
+    kind: str, asset: Asset, title: str, priority: int, crew: Crew, way: tuple[str, ...], rng: np.random.Generator, *,
+    who: Who, now: datetime,
+) -> None:  # fmt: skip
+    """One order on an asset, taken from state to state."""
+    at = now - timedelta(hours=float(rng.uniform(1, 24 * 12)))
+    order = actions.open_order(
+        who=who, now=at, kind=kind, title=title, owner=asset.owner, contractor=asset.owner, asset=asset.code,
+        priority=priority, is_demo=True,
+    )  # fmt: skip
+    if way:
+        actions.assign_order(number=order.number, crew=crew.pk, who=who, now=at)
+    for to in way:
+        at = min(now, at + timedelta(hours=float(rng.uniform(0.2, 20))))
+        if to == "done":
+            for item in order.items.all():
+                actions.tick_item(number=order.number, position=item.position, ticked=True, who=who, now=at)
+            minutes = int(rng.integers(15, 240))
+            actions.add_note(number=order.number, kind="time", text="", minutes=minutes, who=who, now=at)
+        reason = "demo city" if to in ("returned", "cancelled") else ""
+        actions.move_order(number=order.number, to=to, who=who, now=at, reason=reason)
 
 
 def _inside(rows: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:

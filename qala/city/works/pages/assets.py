@@ -100,6 +100,7 @@ def asset_page(request: HttpRequest, code: str) -> HttpResponse:
         {
             "asset": asset, "attributes": attributes, "map": drawn, "on_map": on_map("works.assets", code),
             "changes": shown_changes(asset), "may_manage": who.may("works.manage_assets", asset.owner_id),
+            "orders": store.orders_of_asset(asset, who=who, now=SYSTEM_CLOCK.now()), "may_order": who.may("works.order"),
             "cards": cards_at("works.asset", request, who, asset=asset),
         },
     )  # fmt: skip

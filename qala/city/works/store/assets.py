@@ -15,7 +15,7 @@ from qala.kernel import geometry, search
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
-from ..models import Asset, AssetChange
+from ..models import Asset, AssetChange, WorkOrder
 from ..rules import is_code
 
 VIEW = "works.view"
@@ -176,4 +176,4 @@ def count_assets(who: Who) -> dict[str, int]:
 
 def status() -> dict[str, int | float | str]:
     """Figures for ``qala status``."""
-    return {"assets": Asset.objects.count()}
+    return {"assets": Asset.objects.count(), "orders": WorkOrder.objects.count()}
