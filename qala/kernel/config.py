@@ -289,6 +289,10 @@ class Settings(BaseSettings):
     def loads_dir(self) -> Path:
         return self.data_dir / "loads"
 
+    @property
+    def media_dir(self) -> Path:
+        return self.data_dir / "media"
+
 
 def toml_file() -> Path:
     """The TOML file: ``QALA_CONFIG``, else ``qala.toml`` in the data folder."""

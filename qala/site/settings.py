@@ -102,6 +102,7 @@ INSTALLED_APPS = [
     "qala.city.people",
     "qala.city.places",
     "qala.city.devices",
+    "qala.city.works",
     "qala.city.meters",
     "qala.city.notices",
     "qala.site",
