@@ -76,7 +76,7 @@ PACKAGES = (
 
 # What templates, plugs and scripts name, and a few that the next pages will; a test compares.
 ICONS = """
-activity arrow-down arrow-up building-2 calendar chart-column chevron-down chevron-left chevron-right
+activity arrow-down arrow-up bell building-2 calendar chart-column chevron-down chevron-left chevron-right
 chevrons-up-down circle circle-check clock cloud-off cpu download droplet ellipsis eye file-text flame flask-conical
 gauge git-branch history house inbox info key layout-grid list-filter loader lock log-in log-out mail map map-pin
 monitor moon octagon-x palette pencil plus refresh-cw search settings sun table trash-2 triangle-alert upload user

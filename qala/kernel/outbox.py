@@ -27,15 +27,17 @@ from .models import OutboxDelivery, OutboxEvent
 
 LEASE = timedelta(minutes=30)
 MAX_ATTEMPTS = 12
+WORK_FAILED = "city.work_failed"
 log = structlog.get_logger(__name__)
 
 
-def tell(event: str, payload: dict[str, Any], *, now: datetime) -> OutboxEvent:
+def tell(event: str, payload: dict[str, Any], *, now: datetime, due: datetime | None = None) -> OutboxEvent:
     """Write an event and its deliveries; call it inside the transaction of the change.
 
     Args:
         event: declared name in the past tense, e.g. ``devices.readings_loaded``.
         payload: JSON values; keys of things rather than the things.
+        due: when it is to be delivered, where that is later than ``now``: news of something that begins in the future.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError(f"{event} is told outside a transaction")
@@ -43,9 +45,22 @@ def tell(event: str, payload: dict[str, Any], *, now: datetime) -> OutboxEvent:
         raise LookupError(f"no plug declares the event {event!r}")
     row = OutboxEvent.objects.create(name=event, payload=payload, told_at=now)
     OutboxDelivery.objects.bulk_create(
-        OutboxDelivery(event=row, handler=handler, due_at=now) for handler in plug.handlers_of(event)
+        OutboxDelivery(event=row, handler=handler, due_at=max(now, due or now)) for handler in plug.handlers_of(event)
     )
     return row
+
+
+def tell_failed(kind: str, key: object, name: str, reason: str, *, now: datetime) -> None:
+    """News that work in the background was given up.
+
+    Args:
+        kind: ``job`` or ``news``; with ``key`` it names the work, as in ``qala.kernel.work``.
+        name: of the job or of the event.
+        reason: one line.
+    """
+    payload = {"kind": kind, "key": str(key), "name": name, "reason": reason[:300]}
+    with transaction.atomic():
+        tell(WORK_FAILED, payload, now=now)
 
 
 def deliver_due(*, clock: Clock = SYSTEM_CLOCK, most: int = 100) -> int:
@@ -100,6 +115,8 @@ def _deliver(delivery: OutboxDelivery, clock: Clock) -> None:
             due_at=clock.now() + timedelta(seconds=min(2**delivery.attempts, 3600)),
             error=f"{type(error).__name__}: {error}"[:2000],
         )
+        if gave_up and delivery.event.name != WORK_FAILED:  # who can't hear of a failure would be told of it for ever
+            tell_failed("news", delivery.pk, delivery.event.name, f"{type(error).__name__}: {error}", now=clock.now())
     else:
         mine.update(state=OutboxDelivery.DONE, done_at=clock.now(), error="")
         log.info("outbox.delivered", handler=delivery.handler, seconds=round(time.perf_counter() - started, 3))

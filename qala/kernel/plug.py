@@ -47,10 +47,24 @@ class MenuEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """An icon in the head of every console page of a signed-in person; ``url`` is a URL name.
+
+    ``count`` names ``function(who) -> int``, asked on every page: one query that an index answers.
+    """
+
+    title: Any
+    url: str
+    icon: str
+    count: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A piece of a shared page. ``place`` names the page (``console.home``, ``devices.device`` …).
 
     ``context`` names ``function(request, who, **of_the_page) -> dict | None``; ``None`` leaves the card out.
+    ``permission`` is empty where the page itself decides whose it is, as on pages of one's own things.
     """
 
     key: str
@@ -155,6 +169,7 @@ class Plug:
     urls: dict[str, str] = field(default_factory=dict)  # prefix → URL module
     api: dict[str, str] = field(default_factory=dict)  # prefix below /api/v1 → dotted path of a Ninja router
     menu: tuple[MenuEntry, ...] = ()
+    tools: tuple[Tool, ...] = ()
     cards: tuple[Card, ...] = ()
     layers: tuple[Layer, ...] = ()
     permissions: tuple[Permission, ...] = ()
@@ -231,7 +246,7 @@ def cards_at(place: str, request: Any, who: Any, **of_the_page: Any) -> list[str
 
     found: list[str] = []
     for card in sorted(declared("cards"), key=lambda one: one.order):
-        if card.place != place or not who.may(card.permission):
+        if card.place != place or (card.permission and not who.may(card.permission)):
             continue
         try:
             context = load(card.context)(request, who, **of_the_page)

@@ -1,10 +1,14 @@
-"""What every page's shell needs: menu, language, whether this is a demonstration. Nothing here asks the database."""
+"""What every page's shell needs: menu, language, whether this is a demonstration, and the tools of its head.
+
+Nothing here asks the database but the counts of tools, one cheap query each, where a page of a signed-in person shows them.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
@@ -14,7 +18,7 @@ from django.utils.translation import gettext as _
 from qala import __version__
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.plug import MenuEntry, declared
+from qala.kernel.plug import MenuEntry, declared, load
 
 from .demo import is_demo
 
@@ -23,10 +27,12 @@ LANGUAGES = (("kk", "Қазақша", "Қаз"), ("ru", "Русский", "Ру�
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """``who, menu, demo, now, language, languages, back, zone, version`` for templates; ``menu`` is made when first used."""
+    """``who, menu, tools, demo, now, language, languages, back, zone, version`` for templates; ``menu`` and ``tools`` are
+    made when first used."""
     return {
         "who": getattr(request, "who", ANONYMOUS),
         "menu": SimpleLazyObject(lambda: menu(request)),
+        "tools": SimpleLazyObject(lambda: tools(request)),
         "demo": is_demo(settings.QALA),
         "now": SYSTEM_CLOCK.now(),
         "language": get_language() or settings.LANGUAGE_CODE,
@@ -65,6 +71,22 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
         {**entry, "active": here in entry["pages"], "rest": index >= most and len(entries) > BAR}
         for index, entry in enumerate(entries)
     ]
+
+
+def tools(request: HttpRequest) -> list[dict[str, Any]]:
+    """The icons in the head of a signed-in person's pages: ``title, url, icon, count``; without a count where the
+    records do not answer, as a page that says so has a head too."""
+    who: Who = getattr(request, "who", ANONYMOUS)
+    if who.kind != "person":
+        return []
+    found = []
+    for tool in declared("tools"):
+        try:
+            count = load(tool.count)(who)
+        except DatabaseError:
+            count = 0
+        found.append({"title": tool.title, "url": reverse(tool.url), "icon": tool.icon, "count": count})
+    return found
 
 
 def _lies_below(path: str, page: str, home: str) -> bool:

@@ -73,9 +73,11 @@ class RequestLog:
 
 
 def _path(request: HttpRequest) -> str:
-    """The path, or its pattern where a part of it is a key that lets somebody in."""
+    """The path, or its pattern where a part of it is a key that lets somebody in, or is named ``secret``."""
     match = request.resolver_match
-    if match is not None and "key" in match.kwargs and match.view_name.startswith("account_"):
+    if match is not None and (
+        "secret" in match.kwargs or ("key" in match.kwargs and match.view_name.startswith("account_"))
+    ):
         return "/" + match.route
     return request.path[:200]
 

@@ -78,6 +78,7 @@ class Worker(TaskWorker):
                 log.error(
                     "job.failed", job=self.doing, error=task.exception_class_path, traceback=task.traceback[-4000:]
                 )
+                outbox.tell_failed("job", task.pk, self.doing, reason_of(task), now=datetime.now(UTC))
             self.doing = None
         return True
 
@@ -93,6 +94,12 @@ def name_of(task: DBTaskResult[Any, Any]) -> str:
     return str(given[0]) if task.task_path == jobs.run_job.module_path and given else task.task_path
 
 
+def reason_of(task: DBTaskResult[Any, Any]) -> str:
+    """The last line of what a failed task left behind."""
+    lines: list[str] = task.traceback.strip().splitlines()
+    return lines[-1] if lines else str(task.exception_class_path)
+
+
 def take_back(settings: Settings) -> int:
     """Make the tasks ready again that a dead worker of this folder was at; returns how many.
 
@@ -106,6 +113,7 @@ def take_back(settings: Settings) -> int:
         if len(task.worker_ids) >= MOST_ATTEMPTS:
             log.error("job.given_up", job=name_of(task), attempts=len(task.worker_ids))
             task.set_failed(RuntimeError(f"its worker died {len(task.worker_ids)} times"))
+            outbox.tell_failed("job", task.pk, name_of(task), reason_of(task), now=datetime.now(UTC))
         else:
             log.warning("job.taken_back", job=name_of(task), attempts=len(task.worker_ids))
             TASKS.filter(pk=task.pk, status=RUNNING).update(status=READY)

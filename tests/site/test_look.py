@@ -73,7 +73,16 @@ def test_every_part_is_accessible_and_fits(visit: Callable[..., Page], language:
 
 
 @pytest.mark.parametrize(
-    "path", ["/console/audit/?thing=load", "/console/operation/?state=done", "/console/operation/storage/"]
+    "path",
+    [
+        "/console/audit/?thing=load",
+        "/console/operation/?state=done",
+        "/console/operation/storage/",
+        "/console/notices/",
+        "/console/notices/settings/",
+        "/console/notices/deliveries/",
+        "/console/notices/templates/",
+    ],
 )
 @pytest.mark.parametrize(("language", "width", "scheme"), [("kk", 390, "light"), ("ru", 1280, "dark")])
 def test_pages_of_running_it_are_accessible_and_fit(

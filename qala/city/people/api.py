@@ -9,10 +9,10 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema, Status
 
-from qala.kernel import plug
+from qala.kernel import personal, plug
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.errors import BadInput
+from qala.kernel.errors import BadInput, NotAllowed
 from qala.kernel.list_pages import asked_by_api, next_cursor
 from qala.kernel.lists import Asked, Look, clean
 
@@ -23,6 +23,7 @@ people = Router(tags=["people"])
 organisations = Router(tags=["people"])
 roles = Router(tags=["people"])
 tokens = Router(tags=["people"])
+my_data = Router(tags=["my"])
 
 
 class MembershipOut(Schema):
@@ -229,6 +230,23 @@ def invite(request: HttpRequest, asked: InvitationIn) -> Status[Any]:
 def get_person(request: HttpRequest, person: UUID) -> dict[str, Any]:
     found = store.get_person(person, who=_who(request), now=SYSTEM_CLOCK.now())
     return _person(found, found.shown_memberships)
+
+
+@people.post("/{uuid:person}/erase", response={204: None}, summary="Erase a person; it can't be undone")
+def erase(request: HttpRequest, person: UUID, asked: WhyIn) -> Status[None]:
+    """Name, address, sign-in and keys go, numbers stay; `why` must say something."""
+    who, now = request.who, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
+    actions.erase_person(who=who, now=now, person=store.get_person(person, who=who, now=now), why=asked.why)
+    return Status(204, None)
+
+
+@my_data.get("", response=dict[str, list[dict[str, Any]]], summary="All that is known about you, by table")
+def own_copy(request: HttpRequest) -> dict[str, list[dict[str, Any]]]:
+    """Of the person who is signed in; a token has none."""
+    who = request.who  # type: ignore[attr-defined]
+    if who.kind != "person":
+        raise NotAllowed("Everybody asks for themselves.")
+    return {name: rows for _title, tables in personal.gather(who.id) for name, rows in tables.items()}
 
 
 @people.post("/{uuid:person}/disable", response=PersonOut, summary="Close an account; its sessions end at once")

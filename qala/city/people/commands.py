@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 import click
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from qala.kernel import console
+from qala.kernel import console, personal
 from qala.kernel.access import Who, system
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import BadInput, NotFound
@@ -25,9 +26,13 @@ from .models import Organisation, Person
 
 
 def prepare() -> None:
-    """Make the default roles and have everybody found by search; called after migrations, any number of times."""
+    """Make the default roles and have everybody found by search; called after migrations, any number of times.
+
+    A restored back-up may know persons who were erased after it was made: they are erased again.
+    """
     actions.prepare_roles(who=system("prepare"), now=SYSTEM_CLOCK.now())
     actions.index_persons()
+    actions.erase_again(now=SYSTEM_CLOCK.now())
 
 
 @click.command(help=_("Create the first administrator of this city."))
@@ -187,6 +192,23 @@ def enable(email: str) -> None:
     person = _person(email)
     actions.enable_person(who=_operator(), now=SYSTEM_CLOCK.now(), person=person)
     console.result({"email": _("E-mail"), "state": _("State")}, email=email, state=_person(email).state)
+
+
+@click.command("export", help=_("Write all that is known about a person to a ZIP, in their language."))
+@click.argument("email")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_person(email: str, file: Path) -> None:
+    person = _person(email)
+    rows = personal.write_copy(file, person.pk, language=person.language, now=SYSTEM_CLOCK.now())
+    console.result({"rows": _("Rows"), "file": _("File")}, rows=rows, file=file)
+
+
+@click.command("erase", help=_("Erase a person: name, address, sign-in and keys go, numbers stay. It can't be undone."))
+@click.argument("email")
+@click.option("--why", required=True, help=_("Kept in the audit log."))
+def erase_person(email: str, why: str) -> None:
+    rows = actions.erase_person(who=_operator(), now=SYSTEM_CLOCK.now(), person=_person(email), why=why)
+    console.result({"rows": _("Rows")}, rows=rows)
 
 
 @click.command("reset-second-factor", help=_("Take a lost second factor away; the person's sessions end."))

@@ -21,7 +21,7 @@ from django.db import DatabaseError, transaction
 
 from qala import drivers
 from qala.city.people.public import get_organisation
-from qala.kernel import audit
+from qala.kernel import audit, outbox
 from qala.kernel.access import Who, system
 from qala.kernel.clock import SYSTEM_CLOCK, Clock
 from qala.kernel.errors import BadInput, QalaError
@@ -131,6 +131,7 @@ def _fail(key: UUID, why: str, *, who: Who, now: datetime, **counts: Any) -> boo
         ):
             return False
         audit.record(who=who, now=now, verb="devices.load_readings", thing="load", key=key, after={"error": why[:500]})
+        outbox.tell("devices.load_ended", {"load": str(key)}, now=now)
         if kept:
             tell_kept(source=source, first=first, last=last, now=now, new=kept)
     return True
@@ -173,6 +174,7 @@ def _finish(run: Run) -> None:
             who=run.who, now=now, verb="devices.load_readings", thing="load", key=run.load.pk,
             after={"file": writable(run.path.name), **counts},
         )  # fmt: skip
+        outbox.tell("devices.load_ended", {"load": str(run.load.pk)}, now=now)
         if found.new or found.new_versions:
             tell_kept(source=run.source, first=found.first_time, last=found.last_time, now=now, **counts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from qala.city.places.public import BorderPlan, Place
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import NotFound
@@ -29,6 +31,20 @@ def fleet(request: HttpRequest, who: Who) -> dict[str, Any]:
 def loads(request: HttpRequest, who: Who) -> dict[str, Any]:
     """The latest loads."""
     return {"loads": store.list_loads(who=who, limit=5)}
+
+
+def border(request: HttpRequest, who: Who, plan: BorderPlan) -> dict[str, Any] | None:
+    """How many devices change their district where a border moves."""
+    if plan.kind != "district":
+        return None
+    return {"count": store.count_moved([(one.before, one.after) for one in plan.changes], who=who)}
+
+
+def in_place(request: HttpRequest, who: Who, matter_place: Place, at: datetime) -> dict[str, Any] | None:
+    """How many devices count for a district today."""
+    if matter_place.kind != "district":
+        return None
+    return {"district": matter_place, "count": store.count_in(matter_place, who=who)}
 
 
 def points(who: Who, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:

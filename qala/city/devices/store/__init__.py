@@ -6,9 +6,20 @@ from .device_loads import (
     places_by_code,
     refused_devices_path,
 )
-from .life import list_changes, list_stays, past_districts
+from .life import count_moved, list_changes, list_stays, past_districts
 from .lists import DEVICE_LOADS, DEVICES, LOADS, MODELS, REFUSED_DEVICES, REFUSED_READINGS
 from .mapped import Cell, Point, count_by_cell, find_points
+from .occupancies import (
+    export_occupancies,
+    get_code,
+    get_occupancy,
+    list_codes,
+    list_occupancies,
+    occupancies_of,
+)
+from .own import OwnPart, OwnReading, export_own_readings, get_own, list_own, own_extent, own_parts, own_readings
+from .personal import export_of
+from .points import NOBODYS, DeviceThere, MeterPoint, devices_at, get_point, known_points, list_points
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -31,6 +42,7 @@ from .registry import (
     among,
     count_by_model,
     count_by_state,
+    count_in,
     get_device,
     get_load,
     list_loads,
@@ -42,17 +54,22 @@ from .registry import (
     visible_loads,
     visible_to,
 )
-from .silence import expected_minutes, is_silent, silent_after
+from .silence import expected_minutes, is_silent, silent_after, silent_at
 
 __all__ = [
     "DEVICES",
     "DEVICE_LOADS",
     "LOADS",
     "MODELS",
+    "NOBODYS",
     "REFUSED_DEVICES",
     "REFUSED_READINGS",
     "RFC3339",
     "Cell",
+    "DeviceThere",
+    "MeterPoint",
+    "OwnPart",
+    "OwnReading",
     "Point",
     "Reading",
     "among",
@@ -60,31 +77,50 @@ __all__ = [
     "count_by_cell",
     "count_by_model",
     "count_by_state",
+    "count_in",
+    "count_moved",
     "credentials_good_at",
     "current_sql",
     "decimal_sql",
+    "devices_at",
     "devices_by_serial",
     "district_of",
     "expected_minutes",
+    "export_occupancies",
+    "export_of",
+    "export_own_readings",
     "export_readings",
     "extent",
     "find_by_credential",
     "find_points",
     "find_profile",
+    "get_code",
     "get_device",
     "get_device_load",
     "get_load",
+    "get_occupancy",
+    "get_own",
+    "get_point",
     "is_silent",
     "kept_from",
+    "known_points",
     "list_changes",
+    "list_codes",
     "list_credentials",
     "list_loads",
+    "list_occupancies",
+    "list_own",
+    "list_points",
     "list_profiles",
     "list_readings",
     "list_refusals",
     "list_series",
     "list_stays",
     "list_versions",
+    "occupancies_of",
+    "own_extent",
+    "own_parts",
+    "own_readings",
     "page_readings",
     "past_districts",
     "places_by_code",
@@ -95,6 +131,7 @@ __all__ = [
     "serials_of_load",
     "series_of",
     "silent_after",
+    "silent_at",
     "status",
     "touched_series",
     "visible_loads",

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import Count, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from qala.city.places.public import Place
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
@@ -100,6 +101,11 @@ def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:
     counts.update({row["state"]: row["n"] for row in rows})
     counts["silent"] = visible_to(who).filter(silent_at(now)).count()
     return counts
+
+
+def count_in(district: Place, *, who: Who) -> int:
+    """How many devices of a district the asker may see, retired ones left out."""
+    return visible_to(who).filter(district=district).exclude(state=Device.RETIRED).count()
 
 
 def count_by_model(*, who: Who) -> dict[str, int]:

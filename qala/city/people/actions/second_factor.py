@@ -8,7 +8,7 @@ from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from qala.kernel import audit
+from qala.kernel import audit, outbox
 from qala.kernel.access import Who
 from qala.kernel.errors import Conflict
 
@@ -46,3 +46,4 @@ def reset_second_factor(*, who: Who, now: datetime, person: Person, why: str = "
         who=who, now=now, verb="people.reset_second_factor", thing="person", key=person.pk,
         before={"kinds": kinds}, after={"kinds": [], "sessions_ended": ended}, why=why,
     )  # fmt: skip
+    outbox.tell("people.second_factor_reset", {"person": str(person.pk)}, now=now)

@@ -27,6 +27,19 @@ def people_list(request: HttpRequest) -> HttpResponseBase:
     return list_answer(request, store.PEOPLE, "people/list.html", tabs=tabs(who), may_manage=who.may(MANAGE))
 
 
+@require_POST
+def erase(request: HttpRequest, key: UUID) -> HttpResponse:
+    who, now = asking(request), SYSTEM_CLOCK.now()
+    person = store.get_person(key, who=who, now=now)
+    try:
+        actions.erase_person(who=who, now=now, person=person, why=request.POST.get("why", "")[:500])
+    except MISTAKES as error:
+        messages.error(request, error.what)
+        return redirect("people:person", key=key)
+    messages.success(request, _("The person was erased."))
+    return redirect("people:list")
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def invite(request: HttpRequest) -> HttpResponse:
     who = asking(request)

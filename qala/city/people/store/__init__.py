@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
@@ -25,10 +27,11 @@ from qala.kernel.errors import NotFound
 from qala.kernel.secret import secret_hash
 
 from .. import rules
-from ..models import Membership, Organisation, Person, Role, SignIn, Token
+from ..models import ErasureRequest, Membership, Organisation, Person, Role, SignIn, Token
 
 VIEW = "people.view"
 INVITATION_DAYS = 7
+EMAILS_AT_ONCE = 5000
 log = structlog.get_logger(__name__)
 _signer = Signer(salt="qala.people.invitation", sep=".")  # a colon ends a link in some mail programs
 
@@ -99,7 +102,7 @@ def organisations_by_id(ids: set[UUID]) -> dict[UUID, Organisation]:
 def find_person(email: str, *, who: Who, now: datetime) -> Person | None:
     """The person of that e-mail address where the asker may know of them: themselves, or one of an organisation
     (or city) that their ``people.view`` reaches."""
-    person = Person.objects.filter(email=email.strip().lower()).first()
+    person = Person.objects.filter(email=email.strip().lower(), erased_at__isnull=True).first()
     if person is None or person.pk == who.id:
         return person
     scope = who.scope("people.view")
@@ -107,6 +110,15 @@ def find_person(email: str, *, who: Who, now: datetime) -> Person | None:
         return person
     of_theirs = open_at(now).filter(person=person, organisation__in=scope.organisations)
     return person if scope and of_theirs.exists() else None
+
+
+def persons_by_email(emails: Collection[str], *, who: Who, now: datetime) -> dict[str, Person]:
+    """The persons of e-mail addresses (in lower case) whom the asker may know of; few queries for many addresses."""
+    wanted, found = sorted(set(emails)), {}
+    for start in range(0, len(wanted), EMAILS_AT_ONCE):
+        some = visible_to(who, now).filter(email__in=wanted[start : start + EMAILS_AT_ONCE])
+        found.update({person.email: person for person in some})
+    return found
 
 
 def persons_only_in(organisations: frozenset[UUID]) -> QuerySet[Person, Any]:
@@ -117,6 +129,16 @@ def persons_only_in(organisations: frozenset[UUID]) -> QuerySet[Person, Any]:
     outside = Membership.objects.exclude(organisation_id__in=organisations)
     inside = Person.objects.filter(memberships__organisation_id__in=organisations)
     return inside.exclude(pk__in=outside.values("person_id")).values("pk")
+
+
+def holders(permission: str, organisation: UUID | None, now: datetime) -> list[Person]:
+    """Persons with an open account whose role in an organisation (``None``: in the whole city) holds a permission.
+
+    For news that goes to whoever is in charge: a role of the whole city does not count for each organisation in it.
+    """
+    roles = [key for key, held in Role.objects.values_list("pk", "permissions") if permission in held]
+    held = open_at(now).filter(role__in=roles, organisation=organisation)
+    return list(Person.objects.filter(is_active=True, pk__in=held.values("person_id")).order_by("pk"))
 
 
 def get_role(key: str) -> Role:
@@ -162,10 +184,11 @@ def visible_memberships(who: Who, now: datetime, permission: str = VIEW) -> Quer
 
 def visible_to(who: Who, now: datetime) -> QuerySet[Person]:
     """The persons that the asker may know of: all, or those with a role in their organisations, and themselves."""
+    there = Person.objects.filter(erased_at__isnull=True)
     if who.scope(VIEW).everything:
-        return Person.objects.all()
+        return there
     theirs = visible_memberships(who, now).order_by().values("person_id")
-    return Person.objects.filter(Q(pk__in=theirs) | Q(pk=_self(who), pk__isnull=False))
+    return there.filter(Q(pk__in=theirs) | Q(pk=_self(who), pk__isnull=False))
 
 
 def _self(who: Who) -> UUID | None:
@@ -308,6 +331,11 @@ def second_factors_of(person: Person) -> SecondFactors:
     )
 
 
+def has_outside_account(person: Person) -> bool:
+    """Whether an account of the city's own sign-in service is joined to this person's."""
+    return bool(SocialAccount.objects.filter(user_id=person.pk).exists())
+
+
 def own_sessions(who: Who) -> QuerySet[SignIn]:
     """One's own sessions; nobody's for who is no person."""
     own = _self(who)
@@ -387,6 +415,36 @@ def get_token(key: UUID, *, who: Who) -> Token:
     if found is None:
         raise NotFound(_("There is no such token."))
     return found
+
+
+def find_erasure(person: Person) -> ErasureRequest | None:
+    """The person's request for erasure that is neither done nor cancelled."""
+    return ErasureRequest.objects.filter(person=person, cancelled_at__isnull=True, done_at__isnull=True).first()
+
+
+def export_of(person: UUID) -> dict[str, list[dict[str, Any]]]:
+    """What people know of a person, for their own copy; nothing of it is a secret that lets somebody in."""
+    held = Person.objects.filter(pk=person)
+    columns: dict[str, tuple[QuerySet[Any], str]] = {
+        "account": (held, "id email name language is_active is_demo joined_at last_login invited_at"),
+        "memberships": (Membership.objects.filter(person=person), "role_id organisation__code valid_from valid_to"),
+        "sign_ins": (SignIn.objects.filter(person=person), "began_at last_seen_at address agent"),
+        "tokens": (
+            Token.objects.filter(person=person),
+            "name permissions organisations made_at expires_at last_used_at revoked_at",
+        ),
+        "second_factors": (Authenticator.objects.filter(user_id=person), "type created_at last_used_at"),
+        "email_addresses": (EmailAddress.objects.filter(user_id=person), "email verified primary"),
+        "erasure_requests": (ErasureRequest.objects.filter(person=person), "asked_at due_at cancelled_at done_at"),
+    }
+    return {
+        name: [{key: _json(value) for key, value in row.items()} for row in rows.order_by("pk").values(*fields.split())]
+        for name, (rows, fields) in columns.items()
+    }
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
 
 
 def status() -> dict[str, int]:

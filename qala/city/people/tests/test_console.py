@@ -89,7 +89,7 @@ def test_an_invited_person_chooses_a_password_and_signs_in(water: Organisation) 
     guest = Client(SERVER_NAME="localhost", headers={"accept-language": "en"})
     way = link()
     assert "Нұрлан" in guest.get(way).content.decode()
-    assert "at least 10" in guest.post(way, {"password1": "short", "password2": "short"}).content.decode().lower()
+    assert "at least 12" in guest.post(way, {"password1": "short", "password2": "short"}).content.decode().lower()
     assert guest.post(way, {"password1": PASSWORD, "password2": "other"}).status_code == 200
     assert guest.post(way, {"password1": PASSWORD, "password2": PASSWORD}).status_code == 302
     row = AuditEntry.objects.order_by("-id")[0]

@@ -2,7 +2,7 @@
  * The console's map: the city's own shapes, one theme at a time, and a list beside it that says the same.
  *
  * <script type="application/json" id="map-config">:
- *   {"ground": [{"key", "title", "url"}], "themes": [{"key", "title", "url"}], "tiles": "https://…/{z}/{x}/{y}.png" | "", "attribution": "…"}
+ *   {"ground": [{"key", "title", "url"}], "themes": [{"key", "title", "url"}], "tiles": "https://…/{z}/{x}/{y}.png" | "", "attribution": "…", "base": see basemap.js}
  *
  * A layer's URL answers a GeoJSON FeatureCollection. Of a feature it reads
  *   id               (or properties.key, .id) what the list, the map and the address bar know it by
@@ -22,6 +22,7 @@
  * The address bar holds theme ("ground" for none), pick and place (zoom/latitude/longitude), so a view can be sent to somebody.
  */
 import * as maplibre from "../vendor/maplibre/maplibre-gl.mjs";
+import { baseMap } from "./basemap.js";
 import { announce, colour, count, el, icon, number, say, unit, withUnit, words } from "./format.js";
 
 const page = document.getElementById("map-page");
@@ -177,11 +178,14 @@ function style() {
     sources.tiles = { type: "raster", tiles: [config.tiles], tileSize: 256, attribution: config.attribution };
     layers.push({ id: "tiles", type: "raster", source: "tiles", paint: { "raster-opacity": 0.75 } });
   }
-  const over = config.tiles ? 0.25 : 1;
+  const base = baseMap(config.base, tones);
+  Object.assign(sources, base.sources);
+  layers.push(...base.layers);
+  const over = config.tiles || config.base ? 0.25 : 1;
   const line = { "line-cap": "round", "line-join": "round" };
   layers.push(
     { id: "areas", type: "fill", source: "areas", paint: { "fill-color": tones.card, "fill-opacity": over } },
-    { id: "theme-areas", type: "fill", source: "themeAreas", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": fill, "fill-opacity": config.tiles ? 0.8 : 1 } },
+    { id: "theme-areas", type: "fill", source: "themeAreas", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": fill, "fill-opacity": config.tiles ? 0.8 : config.base ? 0.6 : 1 } },
     { id: "theme-none", type: "fill", source: "themeAreas", filter: ["all", ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], ["!=", ["typeof", ["get", "value"]], "number"]], paint: { "fill-pattern": "hatch", "fill-opacity": 0.7 } },
     { id: "streets", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["river", "water"], false, true], layout: line, paint: { "line-color": tones.line, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 0.5, 14, 3] } },
     { id: "rivers", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["river", "water"], true, false], layout: line, paint: { "line-color": tones.sky, "line-opacity": 0.45, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 14, 4] } },

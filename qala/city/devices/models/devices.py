@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from qala.kernel.ids import new_id
 from qala.kernel.lake import LakeTable
 
-from .rules import SERIAL
+from ..rules import SERIAL
 
 
 class RefusalReason(models.TextChoices):
@@ -134,7 +134,7 @@ class Device(models.Model):
 
 
 class DeviceStay(models.Model):
-    """Where a device stood before it was moved, over ``[valid_from, valid_to)``; ``None``: since ever.
+    """Where a device stood before it was moved, or before a border was, over ``[valid_from, valid_to)``; ``None``: since ever.
 
     Where it stands now is on the device itself, so that a device that never moved has none of these.
     """
@@ -160,10 +160,27 @@ class DeviceStay(models.Model):
         return f"{self.device_id} until {self.valid_to:%Y-%m-%d %H:%M}"
 
 
+class DeviceSilence(models.Model):
+    """The last silence of a device that was found: since when nothing came, and when its owner was told of it."""
+
+    device = models.OneToOneField(Device, on_delete=models.CASCADE, primary_key=True, related_name="silence")
+    since = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["device"], condition=Q(told_at__isnull=True), name="silence_untold"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.device_id} {self.since:%Y-%m-%d %H:%M}"
+
+
 class DeviceChange(models.Model):
     """What happened to a device at an instant, who entered it and why."""
 
     MOVED, RETIRED, SWAPPED_OUT, SWAPPED_IN = "moved", "retired", "swapped_out", "swapped_in"
+    BORDER_MOVED = "border_moved"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="changes")
@@ -179,7 +196,8 @@ class DeviceChange(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind__in=["moved", "retired", "swapped_out", "swapped_in"]), name="device_change_known_kind"
+                condition=Q(kind__in=["moved", "retired", "swapped_out", "swapped_in", "border_moved"]),
+                name="device_change_known_kind",
             ),
         ]
         indexes = [models.Index(fields=["device", "at"], name="device_change_by_device")]
