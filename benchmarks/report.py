@@ -25,6 +25,8 @@ RUNS = {
     "pages": ("pages", ()),
     "locate": ("locate", ()),
     "devices": ("devices", ()),
+    "registries": ("registries", ()),
+    "registries_postgresql": ("registries", ("--postgresql", "--scale", "0.1")),
     "web": ("web", ()),
     "hostile": ("hostile", ()),
 }
@@ -42,6 +44,8 @@ WORDS = {
     "pages": "Pages of a running city",
     "locate": "Points to places",
     "devices": "A file of devices",
+    "registries": "Lists, searches and maps of a city of 1,000,000 devices and 100,000 people",
+    "registries_postgresql": "The same on PostgreSQL, a tenth of it",
     "web": "Pages beside event streams",
     "hostile": "Fuzzed requests",
 }

@@ -523,7 +523,7 @@ def upgraded(statements: Iterable[str]) -> list[str]:
 
 
 def refusals() -> Page:
-    from qala.city.devices.models import DeviceRefusal, RefusalReason
+    from qala.city.devices.models import DeviceRefusal, OccupancyRefusal, RefusalReason
 
     page = Page(
         "Reasons of refusal",
@@ -540,6 +540,11 @@ def refusals() -> Page:
         page.names.append(other.value)
         rows.append((code(other.value), words(other.value, other.label)))
     page.add("## Files of devices", table(("Reason", "What it means"), rows))
+    rows = []
+    for third in OccupancyRefusal:
+        page.names.append(third.value)
+        rows.append((code(third.value), words(third.value, third.label)))
+    page.add("## Files of occupancies", table(("Reason", "What it means"), rows))
     return page
 
 

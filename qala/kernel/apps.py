@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.utils.translation import gettext_lazy as _
 
 from . import measures
-from .plug import Check, Job, MatterConfig, Permission, Plug, Told
+from .plug import Check, Job, MatterConfig, Permission, Personal, Plug, Told
 
 
 class KernelConfig(MatterConfig):
@@ -25,6 +25,7 @@ class KernelConfig(MatterConfig):
             ),
             Told("city.backup_failed", "folder: where to; reason: one line"),
         ),
+        personal=(Personal(_("Audit log"), "qala.kernel.audit.export_of", "qala.kernel.audit.erase_names"),),
         checks=(Check("audit", "qala.kernel.audit.check"),),
         lake_tables=(measures.TABLE,),
         jobs=(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,12 +20,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Concat, Substr
 from django.utils.translation import gettext as _
 
 from .access import Who
 from .ids import new_id
-from .models import AuditEntry
+from .models import AuditEntry, AuditName
 from .sheets import defused
 
 LANES = 16
@@ -56,12 +58,31 @@ def record(
         lane = _free_lane()
         number, digest = _last_of(lane)
         entry = AuditEntry(
-            id=new_id(), at=now, who_kind=who.kind, who_id=who.id, who_name=who.name[:200], verb=verb, thing_kind=thing,
+            id=new_id(), at=now, who_kind=who.kind, who_id=who.id, who_name=_kept_name(who), verb=verb, thing_kind=thing,
             thing_key=str(key)[:200], before=before, after=after, why=why, lane=lane, number=number + 1,
         )  # fmt: skip
         entry.digest = digest_of({name: getattr(entry, name) for name in FIELDS}, lane, number + 1, digest)
         entry.save(force_insert=True)
         return entry
+
+
+def _kept_name(who: Who) -> str:
+    """What a row has of a name: of a person (or their program) a salted digest, as the chain stays for ever."""
+    name = who.name[:200]
+    if who.id is None or who.kind not in ("person", "token"):
+        return name
+    held = AuditName.objects.filter(who_id=who.id, name=name).first()
+    if held is None:
+        salt = secrets.token_hex(16)
+        held, _made = AuditName.objects.get_or_create(
+            who_id=who.id, name=name, defaults={"salt": salt, "code": name_code(salt, name)}
+        )
+    return AuditName.MARK + held.code
+
+
+def name_code(salt: str, name: str) -> str:
+    """The digest by which a row of the audit knows a name."""
+    return hashlib.sha256(f"{salt}\n{name}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _last_of(lane: int) -> tuple[int, str]:
@@ -160,6 +181,15 @@ def _rows() -> Iterator[dict[str, Any]]:
 def check() -> tuple[bool, str, str]:
     """The line of ``qala doctor``: whether the audit is as it was written."""
     read, breaks = verify()
+    changed = [row for row in AuditName.objects.iterator(2000) if name_code(row.salt, row.name) != row.code]
+    if changed:
+        return (
+            False,
+            _("a name in the audit is not what was written: {name}").format(name=changed[0].name),
+            _(
+                "Somebody changed the database past Qala. Compare that row with a back-up, and find out who may write there."
+            ),
+        )
     if not breaks:
         return True, _("{count} rows, each chained to the one before").format(count=read), ""
     first = breaks[0]
@@ -208,13 +238,15 @@ def entries(wanted: AuditFilter, *, who: Who, persons: Any = None) -> QuerySet[A
         SignInNeeded, NotAllowed: the asker may not see any.
     """
     scope = who.require(VIEW)
-    found = AuditEntry.objects.order_by("-at", "-id")
+    found = _named().order_by("-at", "-id")
     if not scope.everything:
         found = found.filter(who_kind="person", who_id__in=persons if persons is not None else [])
     if wanted.person is not None:
         found = found.filter(who_id=wanted.person)
     if wanted.name:
-        found = found.filter(who_name__icontains=wanted.name)
+        coded = AuditName.objects.filter(name__icontains=wanted.name).values(mark=Concat(Value(AuditName.MARK), "code"))
+        plain = Q(who_name__icontains=wanted.name) & ~Q(who_name__startswith=AuditName.MARK)
+        found = found.filter(plain | Q(who_name__in=coded))
     if wanted.kind:
         found = found.filter(thing_kind=wanted.kind)
     if wanted.key:
@@ -226,6 +258,34 @@ def entries(wanted: AuditFilter, *, who: Who, persons: Any = None) -> QuerySet[A
     if wanted.end is not None:
         found = found.filter(at__lt=wanted.end)
     return found
+
+
+def _named() -> QuerySet[AuditEntry]:
+    """The rows with the names of who did it, as far as they are kept."""
+    code = Substr(OuterRef("who_name"), len(AuditName.MARK) + 1)
+    names = AuditName.objects.filter(code=code, who_id=OuterRef("who_id")).values("name")[:1]
+    return AuditEntry.objects.annotate(known_name=Subquery(names))
+
+
+def export_of(person: UUID) -> dict[str, list[dict[str, Any]]]:
+    """What the audit has by a person and about their account, latest first, for their own copy."""
+    own = Q(who_id=person) | Q(thing_kind="person", thing_key=str(person))
+    columns = ("at", "who_kind", "verb", "thing_kind", "thing_key", "before", "after", "why", "who_id")
+    found = AuditEntry.objects.filter(own).order_by("-at", "-id").values(*columns)
+    rows = [
+        {
+            "at": row["at"].astimezone(UTC).isoformat(), "by_me": row["who_id"] == person, "verb": row["verb"],
+            "thing": row["thing_kind"], "key": row["thing_key"], "before": row["before"], "after": row["after"],
+            "why": row["why"],
+        }
+        for row in found.iterator(2000)
+    ]  # fmt: skip
+    return {"audit": rows}
+
+
+def erase_names(person: UUID, now: datetime) -> int:
+    """Cut the names that a person had in the audit; the chain stays whole, as it holds digests of them alone."""
+    return AuditName.objects.filter(who_id=person).delete()[0]
 
 
 def page(
@@ -263,7 +323,7 @@ def export_csv(path: Path, wanted: AuditFilter, *, who: Who, persons: Any = None
         table.writerow(COLUMNS)
         for row in found.iterator(chunk_size=2000):
             cells = (
-                row.at.astimezone(UTC).isoformat(), row.who_name, row.who_kind, row.who_id or "", row.verb, row.thing_kind,
+                row.at.astimezone(UTC).isoformat(), row.shown_name, row.who_kind, row.who_id or "", row.verb, row.thing_kind,
                 row.thing_key, _text(row.before), _text(row.after), row.why, row.id, row.lane, row.number, row.digest,
             )  # fmt: skip
             table.writerow([defused(str(cell)) for cell in cells])

@@ -125,6 +125,28 @@ class Settings(BaseSettings):
         20.0, gt=0, le=300, description="How long the mail server may take for each answer."
     )
     email_from: str = Field("qala@localhost", description="Sender of mails.")
+    oidc_name: str = Field(
+        "OpenID Connect",
+        max_length=60,
+        description="What the sign-in page calls the service of `QALA_OIDC_SERVER_URL`.",
+    )
+    oidc_server_url: str | None = Field(
+        None,
+        description="Issuer of the city's own sign-in service (OpenID Connect), `https://…`; its settings are read from "
+        "`/.well-known/openid-configuration` below it. Unset: there is no such way to sign in.",
+    )
+    oidc_client_id: str = Field("", description="Id that the sign-in service knows this city by.")
+    oidc_client_secret: SecretStr | None = Field(None, description="Secret that goes with it.")
+    oidc_register: bool = Field(
+        False,
+        description="Whether who comes from the sign-in service with a verified e-mail address and has no account gets "
+        "one, without any role. Unset: only who was invited comes in.",
+    )
+    backup_dir: Path | None = Field(
+        None, description="Folder outside the data folder where the city is backed up each day. Unset: not by itself."
+    )
+    backup_hour: int = Field(2, ge=0, le=23, description="Hour of the city's day from which that back-up is taken.")
+    backup_keep: int = Field(14, ge=1, le=10_000, description="How many back-ups the daily one leaves; older ones go.")
     mail_retry_hours: int = Field(
         48, ge=1, le=720, description="How long a mail is tried again, with growing waits, before it is given up."
     )
@@ -136,6 +158,9 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     web_threads: int = Field(4, ge=1, le=256, description="Threads that serve pages in the web process.")
+    erasure_days: int = Field(
+        14, ge=0, le=30, description="Days between a person's request to be erased and the erasure; they may cancel it."
+    )
     stop_seconds: float = Field(8.0, gt=0, le=60, description="Time that parts get to stop before they are killed.")
 
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
@@ -185,6 +210,15 @@ class Settings(BaseSettings):
             raise ValueError("it is scheme://user:password@host:port and no more; %40 stands for @ in a name")
         return value
 
+    @field_validator("oidc_server_url")
+    @classmethod
+    def _safe_url(cls, value: str | None) -> str | None:
+        url = urlsplit(value or "")
+        near = url.scheme == "http" and url.hostname in ("localhost", "127.0.0.1", "::1")
+        if value and (not url.hostname or (url.scheme != "https" and not near)):
+            raise ValueError("it begins with https:// (http:// for this very machine alone)")
+        return value.rstrip("/") if value else None
+
     @field_validator("city_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -209,6 +243,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file_secret_settings, toml
 
     # Folders of the data folder, named in one place.
+    @property
+    def erased_path(self) -> Path:
+        """Ids of persons who were erased, so that a restore erases them again."""
+        return self.data_dir / "erased.json"
+
     @property
     def records_path(self) -> Path:
         return self.data_dir / "records.sqlite"
@@ -268,7 +307,8 @@ def get_settings() -> Settings:
         ) from None
     except ValueError as error:  # the TOML itself does not parse
         raise BadInput(f"{toml_file()} is not TOML: {error}", fix="Correct that line.") from None
-    return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+    named = {name: getattr(settings, name) for name in ("data_dir", "backup_dir")}
+    return settings.model_copy(update={name: path.absolute() for name, path in named.items() if path is not None})
 
 
 def _refuse_data_dir() -> None:

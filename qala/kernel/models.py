@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext as _
 
 from .ids import new_id
 
@@ -10,7 +11,8 @@ from .ids import new_id
 class AuditEntry(models.Model):
     """Who changed what, from what to what, and why. Append-only: the database refuses update and delete.
 
-    ``digest`` covers the row and the digest before it in its chain; ``qala.kernel.audit`` alone writes rows.
+    ``digest`` covers the row and the digest before it in its chain; ``qala.kernel.audit`` alone writes rows. The name of
+    a person stands beside the chain (``AuditName``), so that it can be cut; the row has its salted digest.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -38,6 +40,30 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.who_name} {self.verb} {self.thing_kind} {self.thing_key}"
+
+    @property
+    def shown_name(self) -> str:
+        """The name of who did it, where the row was asked for with it (``audit.entries``); else what the row has."""
+        if not self.who_name.startswith(AuditName.MARK):
+            return self.who_name
+        return getattr(self, "known_name", None) or _("erased person")
+
+
+class AuditName(models.Model):
+    """A name that somebody had in the audit: ``code`` is the SHA-256 of salt and name. An erasure deletes it."""
+
+    MARK = "name:"
+
+    code = models.CharField(primary_key=True, max_length=64)
+    who_id = models.UUIDField()
+    name = models.CharField(max_length=200)
+    salt = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["who_id", "name"], name="audit_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class OutboxEvent(models.Model):

@@ -31,12 +31,13 @@ WORK_FAILED = "city.work_failed"
 log = structlog.get_logger(__name__)
 
 
-def tell(event: str, payload: dict[str, Any], *, now: datetime) -> OutboxEvent:
+def tell(event: str, payload: dict[str, Any], *, now: datetime, due: datetime | None = None) -> OutboxEvent:
     """Write an event and its deliveries; call it inside the transaction of the change.
 
     Args:
         event: declared name in the past tense, e.g. ``devices.readings_loaded``.
         payload: JSON values; keys of things rather than the things.
+        due: when it is to be delivered, where that is later than ``now``: news of something that begins in the future.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError(f"{event} is told outside a transaction")
@@ -44,7 +45,7 @@ def tell(event: str, payload: dict[str, Any], *, now: datetime) -> OutboxEvent:
         raise LookupError(f"no plug declares the event {event!r}")
     row = OutboxEvent.objects.create(name=event, payload=payload, told_at=now)
     OutboxDelivery.objects.bulk_create(
-        OutboxDelivery(event=row, handler=handler, due_at=now) for handler in plug.handlers_of(event)
+        OutboxDelivery(event=row, handler=handler, due_at=max(now, due or now)) for handler in plug.handlers_of(event)
     )
     return row
 

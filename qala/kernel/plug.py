@@ -63,8 +63,8 @@ class Tool:
 class Card:
     """A piece of a shared page. ``place`` names the page (``console.home``, ``devices.device`` …).
 
-    ``context`` names ``function(request, who, **of_the_page) -> dict | None``; ``None`` leaves the card out. An empty
-    ``permission`` is held by everybody who may open the page.
+    ``context`` names ``function(request, who, **of_the_page) -> dict | None``; ``None`` leaves the card out.
+    ``permission`` is empty where the page itself decides whose it is, as on pages of one's own things.
     """
 
     key: str

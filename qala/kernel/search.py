@@ -15,9 +15,9 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, models
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Value
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Replace
 
 from .models import SearchRow
 
@@ -77,6 +77,21 @@ def matching(kind: str, query: str, *, key: type[UUID] | type[int] | type[str] =
     return _found(kind, query).annotate(found=Cast("key", field)).values_list("found", flat=True)
 
 
+def holds(kind: str, query: str) -> Exists:
+    """The condition that a person's words find a row of a model, asked of each row: for words that find very many, of
+    which some are wanted, where ``matching`` would gather all."""
+    key = Replace(Cast(OuterRef("pk"), models.TextField()), Value("-"), Value(""))
+    rows = SearchRow.objects.filter(kind=kind, key=key)
+    for piece in _pieces(query):
+        rows = rows.filter(text__contains=piece)
+    return Exists(rows)
+
+
+def finds_more_than(most: int, kind: str, query: str) -> bool:
+    """Whether the words find more things of a kind than ``most``."""
+    return _found(kind, query).values("id")[: most + 1].count() > most
+
+
 def count(kind: str, query: str = "") -> int:
     """How many things of a kind the words find; all that can be found, without words."""
     return _found(kind, query).count()
@@ -84,7 +99,7 @@ def count(kind: str, query: str = "") -> int:
 
 def _found(kind: str, query: str) -> QuerySet[SearchRow]:
     found = SearchRow.objects.filter(kind=kind)
-    pieces = [word if len(word) >= 3 else f"  {word}" for word in folded(query[:LONGEST_QUERY]).split()[:MOST_WORDS]]
+    pieces = _pieces(query)
     if not pieces:
         return found
     if connection.vendor == "sqlite":
@@ -94,6 +109,11 @@ def _found(kind: str, query: str) -> QuerySet[SearchRow]:
     for piece in pieces:
         found = found.filter(text__contains=piece)
     return found
+
+
+def _pieces(query: str) -> list[str]:
+    """What the text of a thing must hold, all of it."""
+    return [word if len(word) >= 3 else f"  {word}" for word in folded(query[:LONGEST_QUERY]).split()[:MOST_WORDS]]
 
 
 def folded(text: str) -> str:

@@ -54,18 +54,26 @@ def list_jobs(*, who: Who, state: State, limit: int = 50) -> list[Work]:
     who.require(OPERATE)
     titles = {job.name: str(job.title) for job in plug.declared("jobs")}
     wanted = [status for status, shown in STATES.items() if shown == state]
-    found = []
-    for task in TASKS.filter(status__in=wanted).order_by("-enqueued_at")[:limit]:
-        given = task.args_kwargs.get("args") or [task.task_path]
-        name = str(given[0])
-        last = task.traceback.strip().splitlines()[-1:] or [task.exception_class_path]
-        found.append(
-            Work(
-                "job", task.pk, name, titles.get(name) or name, state, task.finished_at or task.started_at or task.enqueued_at,
-                len(task.worker_ids), last[0][:300] if state == "failed" else "",
-            )
-        )  # fmt: skip
-    return found
+    return [_job(task, titles) for task in TASKS.filter(status__in=wanted).order_by("-enqueued_at")[:limit]]
+
+
+def last_failure(name: str, *, since: datetime | None) -> Work | None:
+    """The latest failure of a job, where it was after ``since``; failures are kept for a week."""
+    failed = TASKS.filter(status="FAILED", args_kwargs__args__0=name)
+    if since is not None:
+        failed = failed.filter(finished_at__gt=since)
+    task = failed.order_by("-finished_at").first()
+    return None if task is None else _job(task, {})
+
+
+def _job(task: Any, titles: dict[str, str]) -> Work:
+    given = task.args_kwargs.get("args") or [task.task_path]
+    name, state = str(given[0]), STATES[task.status]
+    last = task.traceback.strip().splitlines()[-1:] or [task.exception_class_path]
+    return Work(
+        "job", task.pk, name, titles.get(name) or name, state, task.finished_at or task.started_at or task.enqueued_at,
+        len(task.worker_ids), last[0][:300] if state == "failed" else "",
+    )  # fmt: skip
 
 
 def list_news(*, who: Who, state: State, limit: int = 50) -> list[Work]:

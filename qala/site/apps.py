@@ -18,6 +18,7 @@ class SiteConfig(MatterConfig):
         api={"audit": "qala.site.audit.router", "operation": "qala.site.operation_api.router"},
         commands=(Command("export audit", "qala.site.commands.audit.export_audit"),),
         jobs=(
+            Job("site.back_up", "qala.site.backup.daily.run", every=timedelta(hours=1), title=_("Back the city up")),
             Job("site.measure_storage", "qala.site.storage.measure", every=timedelta(days=1),
                 title=_("Measure what the city takes on disk")),
         ),

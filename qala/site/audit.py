@@ -103,7 +103,7 @@ def list_entries(
     rows, following = audit.page(asked, who=who, persons=persons_of(who), after=after(cursor or ""), limit=limit)
     items = [
         EntryOut(
-            id=row.id, at=row.at, who=row.who_name, who_kind=row.who_kind, who_id=row.who_id, verb=row.verb,
+            id=row.id, at=row.at, who=row.shown_name, who_kind=row.who_kind, who_id=row.who_id, verb=row.verb,
             thing=row.thing_kind, key=row.thing_key, before=row.before, after=row.after, why=row.why, chain=row.lane,
             number=row.number, digest=row.digest,
         )

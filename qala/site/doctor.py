@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ from .status import disk_free, records_ready
 GIB = 2**30
 LITTLE_DISK, HARDLY_ANY_DISK = 5 * GIB, GIB // 2
 SKEW_SECONDS = 5.0
+OLD_BACKUP = timedelta(days=2)
 FEW_DAYS = 14  # that a certificate is still good for
 NETWORK = {
     "nfs",
@@ -79,6 +80,7 @@ def examine(settings: Settings, *, port: int | None = None, send_test: str | Non
         ("records", lambda: records(settings)),
         ("catalogue", lambda: catalogue(settings)),
         ("matters", lambda: matters(settings)),
+        ("back-up", lambda: last_backup(settings)),
         ("tls", lambda: certificate(settings)),
         ("mail", lambda: mail_server(settings, send_test)),
     ]
@@ -324,6 +326,29 @@ def matters(settings: Settings) -> Iterator[Finding]:
         except Exception as error:  # noqa: BLE001 - see examine
             good, what, fix = False, f"{type(error).__name__}: {error}", ""
         yield Finding(check.name, "ok" if good else "fail", str(what), "" if good else str(fix))
+
+
+def last_backup(settings: Settings) -> Iterator[Finding]:
+    """How old the last back-up is; asked where one is taken each day, or was ever taken."""
+    if not check_folder(settings) or not records_ready(settings):
+        return
+    from .backup import daily
+
+    into, now = None if settings.backup_dir is None else str(settings.backup_dir), datetime.now(UTC)
+    last = daily.last_of(into)
+    if last is None and into is None:
+        yield Finding("back-up", "ok", _("there is none"))
+        return
+    how = (
+        _("Run qala backup DIR each night, with DIR on another disk.")
+        if into is None
+        else _("See the job that backs the city up on the page How it runs; its reason stands there.")
+    )
+    what = _("there is none") if last is None else _("{name}, of {time} UTC").format(
+        name=last.name, time=f"{last.at.astimezone(UTC):%Y-%m-%d %H:%M}"
+    )  # fmt: skip
+    old = daily.is_late(settings, now) if into is not None else last is not None and now - last.at > OLD_BACKUP
+    yield Finding("back-up", "warn" if old else "ok", what, how if old else "")
 
 
 def certificate(settings: Settings) -> Iterator[Finding]:

@@ -69,6 +69,18 @@ def _email() -> dict[str, Any]:
     }
 
 
+def _outside() -> dict[str, Any]:
+    """The city's own sign-in service, where the settings name one."""
+    if QALA.oidc_server_url is None:
+        return {}
+    app = {
+        "provider_id": "oidc", "name": QALA.oidc_name, "client_id": QALA.oidc_client_id,
+        "secret": QALA.oidc_client_secret.get_secret_value() if QALA.oidc_client_secret is not None else "",
+        "settings": {"server_url": QALA.oidc_server_url, "oauth_pkce_enabled": True},
+    }  # fmt: skip
+    return {"openid_connect": {"APPS": [app]}}
+
+
 SECRET_KEY = _secret_key()
 DEBUG = False
 _public = urlsplit(QALA.public_url) if QALA.public_url else None
@@ -96,6 +108,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -141,7 +155,7 @@ DATABASES = {"default": _database()}
 AUTH_USER_MODEL = "people.Person"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
@@ -162,6 +176,11 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Qala"
 MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds that a phone's clock may be off
+SOCIALACCOUNT_ADAPTER = "qala.city.people.adapter.OutsideAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # the policy stops forms that end elsewhere; qala.city.people.pages.oidc guards it
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
+SOCIALACCOUNT_PROVIDERS = _outside()
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = QALA.email_from
 globals().update(_email())
 

@@ -75,17 +75,25 @@ def disk_free(settings: Settings) -> int:
     return shutil.disk_usage(folder).free
 
 
-def bytes_below(folder: Path) -> int:
-    """Bytes of all files below a folder; files that vanish meanwhile are left out."""
-    total = 0
+def bytes_below(folder: Path, seen: set[int] | None = None) -> int:
+    """Bytes of all files below a folder; files that vanish meanwhile are left out.
+
+    Args:
+        seen: files that are shared by links and were counted already.
+    """
+    total, seen = 0, set() if seen is None else seen
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 try:
                     if entry.is_dir(follow_symlinks=False):
-                        total += bytes_below(Path(entry.path))
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
+                        total += bytes_below(Path(entry.path), seen)
+                        continue
+                    found = entry.stat(follow_symlinks=False)
+                    if found.st_nlink > 1 and found.st_ino in seen:
+                        continue
+                    seen.add(found.st_ino)
+                    total += found.st_size
                 except OSError:
                     continue
     except OSError:
@@ -105,6 +113,7 @@ def sizes(settings: Settings) -> dict[str, int]:
         "lake": bytes_below(settings.lake_dir),
         "loads": bytes_below(settings.loads_dir),
         "media": bytes_below(settings.data_dir / "media"),
+        **({"backups": bytes_below(settings.backup_dir)} if settings.backup_dir is not None else {}),
     }
 
 

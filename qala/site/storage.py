@@ -54,7 +54,7 @@ class Storage:
 
     Args:
         days: bytes of all parts together by day of the city, the last weeks, as measured.
-        growth_bytes_per_day: over those days.
+        growth_bytes_per_day: over those days, of what lies on the data folder's disk.
         full_on: the day when nothing is free any more at this growth; ``None`` where it does not grow, or is not known yet.
     """
 
@@ -103,10 +103,22 @@ def look(*, who: Who, now: datetime) -> Storage:
             days[day] = days.get(day, 0) + size
     days[today] = sum(part.bytes for part in parts)
     # of the parts, as one that is measured only lately is no growth
-    known = [part.growth_bytes_per_day for part in parts if part.growth_bytes_per_day is not None]
+    known = [
+        part.growth_bytes_per_day
+        for part in parts
+        if part.growth_bytes_per_day is not None and (part.name != "backups" or _beside(settings))
+    ]
     growth = sum(known) if known else None
     free = disk_free(settings)
     return Storage(parts, _tables(), free, tuple(sorted(days.items())), growth, full_on(free, growth, today))
+
+
+def _beside(settings: Settings) -> bool:
+    """Whether the back-ups lie on the data folder's disk."""
+    try:
+        return settings.backup_dir is not None and settings.backup_dir.stat().st_dev == settings.data_dir.stat().st_dev
+    except OSError:
+        return False
 
 
 def growth_per_day(days: dict[date, int]) -> float | None:

@@ -17,7 +17,7 @@ OFFENCES = {
     "house": [
         ("qala.kernel.offends_house", "from qala.city.people import public"),
         ("qala.city.devices.store.offends_house", "from qala.city.meters import public"),
-        ("qala.city.places.rules.offends_house", "from qala.city.people import public"),
+        ("qala.city.people.rules.offends_people", "from qala.city.places import public"),
         ("qala.city.people.rules.offends_house", "from qala.site import testing"),
     ],
     "city": [("qala.city.offends", "")],

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from qala.kernel import audit
 from qala.kernel.access import ANONYMOUS, EVERYTHING, Scope, Who, system
 from qala.kernel.errors import NotAllowed, SignInNeeded
-from qala.kernel.models import AuditEntry
+from qala.kernel.models import AuditEntry, AuditName
 
 NOW = datetime(2026, 3, 5, 9, 7, tzinfo=UTC)
 AIGERIM = Who("person", "Aigerim", UUID(int=7))
@@ -34,8 +34,8 @@ def entry() -> AuditEntry:
 
 def test_an_entry_says_who_what_before_after_and_why() -> None:
     entry()
-    row = AuditEntry.objects.get(thing_kind="device", thing_key=str(UUID(int=3)))
-    assert (row.at, row.who_kind, row.who_id, row.who_name, row.verb) == (
+    row = audit.entries(audit.AuditFilter(kind="device", key=str(UUID(int=3))), who=system("cli")).get()
+    assert (row.at, row.who_kind, row.who_id, row.shown_name, row.verb) == (
         NOW, "person", AIGERIM.id, "Aigerim", "devices.rename",
     )  # fmt: skip
     assert (row.before, row.after, row.why) == ({"name": "Абай 1"}, {"name": "Абай 2"}, "typo")
@@ -184,14 +184,55 @@ def test_rows_from_before_the_chain_are_chained() -> None:
     before = sorted(AuditEntry.objects.values_list("at", "verb", "thing_key"))
     executor = MigrationExecutor(connection)
     executor.migrate([("kernel", "0004_append_only")])
-    MigrationExecutor(connection).migrate([("kernel", "0005_audit_chain")])
+    executor = MigrationExecutor(connection)
+    state = executor.migrate([("kernel", "0005_audit_chain")])
     assert sorted(AuditEntry.objects.values_list("at", "verb", "thing_key")) == before
     assert audit.verify() == (7, [])
-    later = audit.record(who=AIGERIM, now=NOW, verb="test", thing="thing", key=8)
+    last = AuditEntry.objects.get(lane=0, number=7)
+    with_name = {
+        "id": UUID(int=9), "at": NOW, "who_kind": "person", "who_id": AIGERIM.id, "who_name": "Aigerim", "verb": "test",
+        "thing_kind": "thing", "thing_key": "9", "before": None, "after": None, "why": "",
+    }  # fmt: skip
+    state.apps.get_model("kernel", "AuditEntry").objects.create(
+        **with_name, lane=0, number=8, digest=audit.digest_of(with_name, 0, 8, last.digest)
+    )
+    MigrationExecutor(connection).migrate([("kernel", "0007_names_beside_the_audit")])
     assert audit.verify() == (8, [])
+    assert not AuditEntry.objects.filter(who_name="Aigerim").exists()
+    assert audit.entries(audit.AuditFilter(name="Aigerim"), who=system("cli")).get().shown_name == "Aigerim"
+    later = audit.record(who=AIGERIM, now=NOW, verb="test", thing="thing", key=8)
+    assert audit.verify() == (9, [])
     for row in (rows[0], later):
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             AuditEntry.objects.filter(pk=row.pk).update(why="x")
+
+
+# names, which stand beside the chain
+
+
+def test_a_name_that_is_cut_leaves_the_chain_whole() -> None:
+    entry()
+    entry()
+    dana = Who("token", "Dana's program", UUID(int=8))
+    audit.record(who=dana, now=NOW, verb="devices.rename", thing="device", key=1)
+    assert AuditName.objects.count() == 2
+    assert not AuditEntry.objects.filter(who_name__contains="Aigerim").exists()
+    assert audit.erase_names(UUID(int=7), NOW) == 1
+    assert audit.erase_names(UUID(int=7), NOW) == 0
+    assert audit.check()[0]
+    rows, _following = audit.page(audit.AuditFilter(), who=system("cli"))
+    assert sorted({row.shown_name for row in rows}) == ["Dana's program", "erased person"]
+    assert audit.page(audit.AuditFilter(name="Aigerim"), who=system("cli"))[0] == []
+    assert len(audit.export_of(UUID(int=7))["audit"]) == 2
+
+
+def test_a_name_that_somebody_changed_shows() -> None:
+    entry()
+    AuditName.objects.update(name="Somebody else")
+    ok, what, fix = audit.check()
+    assert not ok
+    assert "Somebody else" in what
+    assert fix
 
 
 # reading it
@@ -214,7 +255,7 @@ def test_who_may_read_what() -> None:
     ]
     for who, persons, seen in table:
         rows, _following = audit.page(audit.AuditFilter(), who=who, persons=persons)
-        assert sorted(row.who_name for row in rows) == seen
+        assert sorted(row.shown_name for row in rows) == seen
     for who, error in (
         (ANONYMOUS, SignInNeeded),
         (Who("person", "c", grants={"devices.view": EVERYTHING}), NotAllowed),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -18,7 +20,8 @@ from qala.kernel.errors import NotAllowed, NotFound, SignInNeeded
 from qala.kernel.ids import new_id
 from qala.kernel.models import AuditEntry, OutboxDelivery, OutboxEvent
 from qala.kernel.work import list_jobs, list_news, repeat
-from qala.site.pages.operation import backup_line, lines
+from qala.site.backup.daily import Last
+from qala.site.pages.operation import backup_line, backup_told, lines
 from tests import factories
 
 NOW = datetime(2026, 5, 12, 9, 0, tzinfo=UTC)
@@ -139,12 +142,37 @@ def test_health_in_words(changes: dict[str, Any], title: str, state: str, words:
 
 def test_a_backup_that_is_old_is_told() -> None:
     assert backup_line(None, NOW)["state"] == "warn"
-    assert backup_line(NOW - timedelta(hours=30), NOW)["state"] == "ok"
-    old = backup_line(NOW - timedelta(days=9), NOW)
+    assert backup_line(Last("x", NOW - timedelta(hours=30), 5, ""), NOW)["state"] == "ok"
+    old = backup_line(Last("x", NOW - timedelta(days=9), 5, ""), NOW)
     assert (old["state"], old["what"]) == ("warn", "9 days old")
 
 
 def test_the_page_tells_of_a_backup(roles: None) -> None:
-    audit.record(who=US, now=datetime.now(UTC), verb="city.back_up", thing="backup", key="x")
-    assert "taken within two days" in client_of("administrator").get("/console/operation/").content.decode()
+    audit.record(who=US, now=datetime.now(UTC), verb="city.back_up", thing="backup", key="x", after={"bytes": 2048})
+    assert "taken just now, 2.0\u00a0KiB" in client_of("administrator").get("/console/operation/").content.decode()
     assert set(work.STATES.values()) == {"waiting", "running", "failed", "done"}
+
+
+def test_how_the_daily_back_up_fares(tmp_path: Path) -> None:
+    daily_one = settings.QALA.model_copy(update={"backup_dir": tmp_path, "backup_hour": 3})
+    now = datetime(2026, 5, 12, 9, 0, tzinfo=UTC)  # 14:00 in the city; due at 22:00 of the day before
+    assert backup_told(daily_one, now)["what"] == "there is none"
+    taken: dict[str, Any] = {"who": US, "verb": "city.back_up", "thing": "backup", "key": "x"}
+    audit.record(now=now - timedelta(hours=1), after={"bytes": 5, "into": "/elsewhere"}, **taken)
+    assert backup_told(daily_one, now)["what"] == "there is none"
+    audit.record(now=now - timedelta(hours=30), after={"bytes": 5, "into": str(tmp_path)}, **taken)
+    found = backup_told(daily_one, now)
+    assert (found["state"], found["what"][:14]) == ("warn", "the last is of")
+    audit.record(now=now - timedelta(hours=10), after={"bytes": 2048, "into": str(tmp_path)}, **taken)
+    found = backup_told(daily_one, now)
+    assert (found["state"], found["what"]) == ("ok", "taken 10 hours ago, 2.0\u00a0KiB")
+    failed_job("site.back_up")
+    TASKS.update(finished_at=now - timedelta(hours=20))
+    assert backup_told(daily_one, now)["state"] == "ok"  # what failed before it worked again
+    TASKS.update(finished_at=now - timedelta(minutes=20))
+    found = backup_told(daily_one, now)
+    assert (found["state"], found["what"]) == ("bad", "failed 20 minutes ago: OSError: the disk is full")
+    late = now + timedelta(hours=14)  # 04:00 in the city: it may still be under way
+    TASKS.all().delete()
+    assert backup_told(daily_one, late)["state"] == "ok"
+    assert backup_told(daily_one, late + timedelta(hours=2))["state"] == "warn"

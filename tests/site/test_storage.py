@@ -162,4 +162,4 @@ def test_the_command(tmp_path: Path) -> None:
     assert next(line for line in lines if line.get("table") == "readings")["rows"] == 0
     assert lines[-1]["free_bytes"] > 0
     assert lines[-1]["growth_bytes_per_day"] is None
-    assert "KiB" in run_command("storage", data_dir=folder).stdout
+    assert "iB" in run_command("storage", data_dir=folder).stdout

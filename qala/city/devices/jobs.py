@@ -17,6 +17,6 @@ def find_silent(now: datetime) -> None:
     actions.find_silent(now=now)
 
 
-def measure_devices(now: datetime) -> None:
-    """How many devices are in use, and how many of them report."""
-    actions.measure_devices(now=now)
+def measure_devices(now: datetime, since: str | None = None) -> None:
+    """How many devices are in use, and how many of them report; ``since`` (RFC 3339): days again that were counted."""
+    actions.measure_devices(now=now, since=None if since is None else datetime.fromisoformat(since))

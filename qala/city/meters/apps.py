@@ -28,6 +28,7 @@ class MetersConfig(MatterConfig):
                  "devices.view", 5),
             Card("meters.register", "devices.device", "meters/card_register.html", "qala.city.meters.pages.cards.register",
                  "devices.view", 10),
+            Card("meters.own", "my.meter", "meters/card_own.html", "qala.city.meters.pages.cards.own", "", 10),
         ),
         layers=(
             Layer("meters.water", _("Water used"), "qala.city.meters.pages.cards.water_by_district", "meters.use", 30),

@@ -27,4 +27,5 @@ def devices_changed(payload: dict[str, Any], event_id: UUID, now: datetime) -> N
 
 def borders_changed(payload: dict[str, Any], event_id: UUID, now: datetime) -> None:
     """Places came or moved: the days of the whole city, and of its districts, are computed anew."""
-    actions.compute_all_days(now=now)
+    if payload["kind"] != "zone":
+        actions.compute_all_days(now=now)

@@ -12,7 +12,9 @@ import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.stagekit import clear_login
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib import messages
@@ -24,9 +26,9 @@ from django.utils.translation import gettext_lazy as _
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.config import get_settings
-from qala.kernel.errors import Unavailable
+from qala.kernel.errors import BadInput, NotFound, Unavailable
 
-from . import actions, rules
+from . import actions, rules, store
 from .models import Person
 from .rules import SEEN
 
@@ -100,6 +102,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 fix=gettext("Try again in a few minutes. If it stays so, tell an administrator of the city."),
             ) from None
 
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Whoever holds no permission is a resident: their home is their own meters, not the console."""
+        person = request.user
+        if person.is_authenticated and not store.who_of(person, SYSTEM_CLOCK.now()).grants:
+            return reverse("my_meters:list")
+        url: str = super().get_login_redirect_url(request)
+        return url
+
     def set_password(self, user: Person, password: str) -> None:
         """A person proved by mail that they are themselves and chose a new password."""
         who = Who("person", str(user), user.pk)
@@ -112,6 +122,29 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if public is None:
             return url
         return public.rstrip("/") + url.removeprefix(self.request.build_absolute_uri("/").rstrip("/"))
+
+
+class OutsideAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Who comes from the city's own sign-in service is somebody that Qala knows, or nobody."""
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        """Match somebody who comes for the first time by an address that the service verified.
+
+        Raises:
+            ImmediateHttpResponse: nobody of that address may come in so.
+        """
+        if sociallogin.is_existing:
+            return
+        verified = [one.email for one in sociallogin.email_addresses if one.verified is True]
+        try:
+            sociallogin.user, sociallogin.account = actions.join_outside_account(
+                now=SYSTEM_CLOCK.now(), provider=sociallogin.account.provider, uid=sociallogin.account.uid,
+                email=verified[0] if verified else "", name=sociallogin.user.name,
+                register=get_settings().oidc_register,
+            )  # fmt: skip
+        except (BadInput, NotFound) as error:
+            messages.error(request, f"{error.what} {error.fix}".strip())
+            raise ImmediateHttpResponse(HttpResponseRedirect(reverse("account_login"))) from None
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]

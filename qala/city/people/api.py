@@ -9,11 +9,12 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema, Status
 
-from qala.kernel import plug
+from qala.kernel import personal, plug
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.errors import BadInput
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.errors import BadInput, NotAllowed
+from qala.kernel.list_pages import asked_by_api, next_cursor
+from qala.kernel.lists import Asked, Look, clean
 
 from . import actions, store
 from .models import Membership, Organisation, Person, Role, Token
@@ -22,6 +23,7 @@ people = Router(tags=["people"])
 organisations = Router(tags=["people"])
 roles = Router(tags=["people"])
 tokens = Router(tags=["people"])
+my_data = Router(tags=["my"])
 
 
 class MembershipOut(Schema):
@@ -47,6 +49,7 @@ class PersonOut(Schema):
 class PersonPage(Schema):
     items: list[PersonOut]
     count: int
+    more: bool
     next_cursor: str | None
 
 
@@ -161,10 +164,6 @@ def _address(request: HttpRequest) -> str:
     return store.city_address(request.build_absolute_uri("/"))
 
 
-def _key(text: str) -> str:
-    return str(UUID(text))
-
-
 def _person(person: Person, held: list[Membership]) -> dict[str, Any]:
     return {
         "id": person.pk, "email": person.email, "name": person.name, "state": person.state, "language": person.language,
@@ -199,17 +198,21 @@ def list_people(
     organisation: Annotated[str, Query(description="Code of an organisation.")] = "",
     role: Annotated[str, Query(description="Key of a role.")] = "",
     state: Annotated[str, Query(description="`active`, `invited` or `disabled`.")] = "",
+    sort: Annotated[
+        str, Query(description="`name`, `email` or `last_sign_in`; `-` before it: the other way round.")
+    ] = "name",
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:
-    """Only those with a role in an organisation that your `people.view` reaches, and yourself."""
-    narrowed = store.PersonFilter(query=query, organisation=organisation, role=role, state=state)
-    after = decode_cursor(cursor, str, _key) if cursor else ()
-    rows, count, following = store.list_people(
-        narrowed, who=_who(request), now=SYSTEM_CLOCK.now(), after=after, limit=limit
-    )
-    items = [_person(row, row.shown_memberships) for row in rows]
-    return {"items": items, "count": count, "next_cursor": encode_cursor(*following) if following else None}
+    """Only those with a role in an organisation that your `people.view` reaches, and yourself.
+
+    `count` is counted to 10,000; where there are more, `more` says so.
+    """
+    values = {"organisation": organisation, "role": role, "state": state}
+    asked = asked_by_api(query=query, values=values, sort=sort, cursor=cursor, limit=limit)
+    found = store.PEOPLE.page(asked, Look(_who(request), SYSTEM_CLOCK.now()))
+    items = [_person(row, row.shown_memberships) for row in found.rows]
+    return {"items": items, "count": found.total, "more": found.more, "next_cursor": next_cursor(found)}
 
 
 @people.post("", response={201: PersonOut}, summary="Invite a person by e-mail")
@@ -227,6 +230,23 @@ def invite(request: HttpRequest, asked: InvitationIn) -> Status[Any]:
 def get_person(request: HttpRequest, person: UUID) -> dict[str, Any]:
     found = store.get_person(person, who=_who(request), now=SYSTEM_CLOCK.now())
     return _person(found, found.shown_memberships)
+
+
+@people.post("/{uuid:person}/erase", response={204: None}, summary="Erase a person; it can't be undone")
+def erase(request: HttpRequest, person: UUID, asked: WhyIn) -> Status[None]:
+    """Name, address, sign-in and keys go, numbers stay; `why` must say something."""
+    who, now = request.who, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
+    actions.erase_person(who=who, now=now, person=store.get_person(person, who=who, now=now), why=asked.why)
+    return Status(204, None)
+
+
+@my_data.get("", response=dict[str, list[dict[str, Any]]], summary="All that is known about you, by table")
+def own_copy(request: HttpRequest) -> dict[str, list[dict[str, Any]]]:
+    """Of the person who is signed in; a token has none."""
+    who = request.who  # type: ignore[attr-defined]
+    if who.kind != "person":
+        raise NotAllowed("Everybody asks for themselves.")
+    return {name: rows for _title, tables in personal.gather(who.id) for name, rows in tables.items()}
 
 
 @people.post("/{uuid:person}/disable", response=PersonOut, summary="Close an account; its sessions end at once")
@@ -288,8 +308,10 @@ def _organisation(one: Organisation) -> dict[str, Any]:
 
 
 @organisations.get("", response=OrganisationList, summary="All organisations, by code")
-def list_organisations(request: HttpRequest) -> dict[str, Any]:
-    return {"items": [_organisation(one) for one in store.list_organisations()]}
+def list_organisations(request: HttpRequest, query: str = "", kind: str = "") -> dict[str, Any]:
+    asked = Asked(clean(query), {"kind": clean(kind)})
+    found = store.ORGANISATIONS.every(asked, Look(_who(request), SYSTEM_CLOCK.now()))
+    return {"items": [_organisation(one.organisation) for one in found]}
 
 
 @organisations.post("", response={201: OrganisationOut}, summary="Add an organisation")
@@ -332,9 +354,14 @@ def _role(one: Role) -> dict[str, Any]:
 
 @roles.get("", response=RoleList, summary="Roles and what they hold")
 def list_roles(
-    request: HttpRequest, retired: Annotated[bool, Query(description="Also those that nobody holds any more.")] = False
+    request: HttpRequest,
+    query: str = "",
+    permission: Annotated[str, Query(description="Only roles that hold this permission.")] = "",
+    retired: Annotated[bool, Query(description="Also those that nobody holds any more.")] = False,
 ) -> dict[str, Any]:
-    return {"items": [_role(one) for one in store.list_roles(retired=retired)]}
+    asked = Asked(clean(query), {"permission": clean(permission), "state": "" if retired else "used"})
+    found = store.ROLES.every(asked, Look(_who(request), SYSTEM_CLOCK.now()))
+    return {"items": [_role(one.role) for one in found]}
 
 
 @roles.post("", response={201: RoleOut}, summary="Add a role of the city's own")

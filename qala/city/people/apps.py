@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, MatterConfig, MenuEntry, Permission, Plug, Told
+from qala.kernel.plug import Command, Job, Listed, MatterConfig, MenuEntry, Permission, Personal, Plug, Told
 
 
 class PeopleConfig(MatterConfig):
@@ -10,12 +12,13 @@ class PeopleConfig(MatterConfig):
     label = "people"
     verbose_name = _("People")
     plug = Plug(
-        urls={"console/": "qala.city.people.pages.console_urls"},
+        urls={"console/": "qala.city.people.pages.console_urls", "my/": "qala.city.people.pages.my_urls"},
         api={
             "people": "qala.city.people.api.people",
             "organisations": "qala.city.people.api.organisations",
             "roles": "qala.city.people.api.roles",
             "tokens": "qala.city.people.api.tokens",
+            "my/data": "qala.city.people.api.my_data",
         },
         menu=(
             MenuEntry(
@@ -36,6 +39,20 @@ class PeopleConfig(MatterConfig):
                 "organisation: id of the organisation, null: the whole city",
             ),
             Told("people.organisation_closed", "organisation: id of the one whose roles ended"),
+            Told("people.person_erased", "person: id of the person who was erased"),
+        ),
+        lists=(
+            Listed("qala.city.people.store.PEOPLE", "people:list"),
+            Listed("qala.city.people.store.ORGANISATIONS", "people:organisations"),
+            Listed("qala.city.people.store.ROLES", "people:roles"),
+            Listed("qala.city.people.store.TOKENS", "people:tokens"),
+        ),
+        personal=(
+            Personal(_("Account"), "qala.city.people.store.export_of", "qala.city.people.actions.erase_account"),
+        ),
+        jobs=(
+            Job("people.erase_due", "qala.city.people.jobs.erase_due", every=timedelta(hours=1),
+                title=_("Erase people who asked for it")),
         ),
         commands=(
             Command("init", "qala.city.people.commands.init"),
@@ -46,6 +63,8 @@ class PeopleConfig(MatterConfig):
             Command("people end", "qala.city.people.commands.end"),
             Command("people disable", "qala.city.people.commands.disable"),
             Command("people enable", "qala.city.people.commands.enable"),
+            Command("people export", "qala.city.people.commands.export_person"),
+            Command("people erase", "qala.city.people.commands.erase_person"),
             Command("people reset-second-factor", "qala.city.people.commands.reset_second_factor"),
             Command("organisations list", "qala.city.people.commands.list_organisations"),
             Command("organisations add", "qala.city.people.commands.add_organisation"),
@@ -56,10 +75,14 @@ class PeopleConfig(MatterConfig):
             Command("roles change", "qala.city.people.commands.change_role"),
             Command("roles retire", "qala.city.people.commands.retire_role"),
             Command("tokens create", "qala.city.people.commands.create_token"),
+            Command("export people", "qala.city.people.commands.export_people"),
+            Command("export organisations", "qala.city.people.commands.export_organisations"),
+            Command("export roles", "qala.city.people.commands.export_roles"),
+            Command("export tokens", "qala.city.people.commands.export_tokens"),
             Command("tokens list", "qala.city.people.commands.list_tokens"),
             Command("tokens revoke", "qala.city.people.commands.revoke_token"),
         ),
         prepare="qala.city.people.commands.prepare",
         demo="qala.city.people.demo.load",
         status="qala.city.people.store.status",
-    )
+    )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 import click
@@ -12,20 +13,26 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from qala.kernel import console
+from qala.kernel import console, personal
 from qala.kernel.access import Who, system
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import BadInput, NotFound
 from qala.kernel.instants import Instant
+from qala.kernel.list_commands import export_command
+from qala.kernel.lists import Asked, Look
 
 from . import actions, store
 from .models import Organisation, Person
 
 
 def prepare() -> None:
-    """Make the default roles and have everybody found by search; called after migrations, any number of times."""
+    """Make the default roles and have everybody found by search; called after migrations, any number of times.
+
+    A restored back-up may know persons who were erased after it was made: they are erased again.
+    """
     actions.prepare_roles(who=system("prepare"), now=SYSTEM_CLOCK.now())
     actions.index_persons()
+    actions.erase_again(now=SYSTEM_CLOCK.now())
 
 
 @click.command(help=_("Create the first administrator of this city."))
@@ -90,16 +97,8 @@ def _address() -> str:
 @click.option("--role", default="", help=_("Only those who hold it."))
 @click.option("--state", type=click.Choice(["active", "invited", "disabled"]), help=_("Only those in this state."))
 def list_people(query: str, organisation: str, role: str, state: str | None) -> None:
-    narrowed = store.PersonFilter(query=query, organisation=organisation, role=role, state=state or "")
-    rows: list[Person] = []
-    after: tuple[str, ...] = ()
-    while True:
-        page, total, after = store.list_people(
-            narrowed, who=_operator(), now=SYSTEM_CLOCK.now(), after=after, limit=1000
-        )
-        rows += page
-        if not after:
-            break
+    asked = Asked(query, {"organisation": organisation, "role": role, "state": state or ""})
+    rows: list[Person] = list(store.PEOPLE.every(asked, Look(_operator(), SYSTEM_CLOCK.now())))
     console.table(
         "person",
         [
@@ -114,7 +113,7 @@ def list_people(query: str, organisation: str, role: str, state: str | None) -> 
         ],
         PERSON,
     )  # fmt: skip
-    console.result({"people": _("People")}, people=total)
+    console.result({"people": _("People")}, people=len(rows))
 
 
 @click.command("invite", help=_("Give somebody a role by e-mail address; who has no account gets one and a link."))
@@ -193,6 +192,23 @@ def enable(email: str) -> None:
     person = _person(email)
     actions.enable_person(who=_operator(), now=SYSTEM_CLOCK.now(), person=person)
     console.result({"email": _("E-mail"), "state": _("State")}, email=email, state=_person(email).state)
+
+
+@click.command("export", help=_("Write all that is known about a person to a ZIP, in their language."))
+@click.argument("email")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_person(email: str, file: Path) -> None:
+    person = _person(email)
+    rows = personal.write_copy(file, person.pk, language=person.language, now=SYSTEM_CLOCK.now())
+    console.result({"rows": _("Rows"), "file": _("File")}, rows=rows, file=file)
+
+
+@click.command("erase", help=_("Erase a person: name, address, sign-in and keys go, numbers stay. It can't be undone."))
+@click.argument("email")
+@click.option("--why", required=True, help=_("Kept in the audit log."))
+def erase_person(email: str, why: str) -> None:
+    rows = actions.erase_person(who=_operator(), now=SYSTEM_CLOCK.now(), person=_person(email), why=why)
+    console.result({"rows": _("Rows")}, rows=rows)
 
 
 @click.command("reset-second-factor", help=_("Take a lost second factor away; the person's sessions end."))
@@ -371,3 +387,9 @@ def _ask(option: str, text: str, stdin_taken: bool, *, hidden: bool = False) -> 
         )
     answer: str = click.prompt(text, hide_input=hidden, confirmation_prompt=hidden, err=True)
     return answer
+
+
+export_people = export_command(store.PEOPLE, _("Write the list of people to a CSV or XLSX file."))
+export_organisations = export_command(store.ORGANISATIONS, _("Write the list of organisations to a CSV or XLSX file."))
+export_roles = export_command(store.ROLES, _("Write the list of roles to a CSV or XLSX file."))
+export_tokens = export_command(store.TOKENS, _("Write the list of service accounts' tokens to a CSV or XLSX file."))

@@ -32,9 +32,10 @@ PERSONS: dict[str, tuple[str, str, str | None]] = {
     "engineer.heat@demo.qala": ("Ерлан Демо", "engineer", "demo-heat"),
     "analyst@demo.qala": ("Жанар Демо", "analyst", None),
     "mayor@demo.qala": ("Марат Демо", "mayor", None),
+    "resident@demo.qala": ("Алма Демо", "resident", None),
 }
-# more people of the organisations, so that lists look as they will: name, role, code; they share the password
-COLLEAGUES: dict[str, tuple[str, str, str]] = {
+# more people of the organisations and residents, so that lists look as they will: name, role, code; they share the password
+COLLEAGUES: dict[str, tuple[str, str, str | None]] = {
     "manager.water@demo.qala": ("Сәуле Қасымова (демо)", "manager", "demo-water"),
     "operator.water@demo.qala": ("Игорь Ким (демо)", "operator", "demo-water"),
     "crew.water@demo.qala": ("Нұрлан Бекенов (демо)", "crew", "demo-water"),
@@ -46,6 +47,9 @@ COLLEAGUES: dict[str, tuple[str, str, str]] = {
     "inspector.city@demo.qala": ("Данияр Жұмабаев (демо)", "inspector", "demo-city"),
     "desk.district@demo.qala": ("Гүлнар Әбенова (демо)", "desk_official", "demo-district"),
     "manager.district@demo.qala": ("Виктор Ли (демо)", "manager", "demo-district"),
+    "former.resident@demo.qala": ("Сергей Попов (демо)", "resident", None),
+    "partner@demo.qala": ("Ермек Тілеу (демо)", "resident", None),
+    "neighbour@demo.qala": ("Мадина Оспанова (демо)", "resident", None),
 }
 
 
@@ -62,7 +66,7 @@ def load(*, who: Who, now: datetime, progress: Progress) -> list[dict[str, str]]
             organisations[code] = actions.create_organisation(
                 who=who, now=now, code=code, kind=kind, name_kk=name_kk, name_ru=name_ru, name_en=name_en, is_demo=True
             )
-    everybody: dict[str, tuple[str, str, str | None]] = {**PERSONS, **COLLEAGUES}
+    everybody = {**PERSONS, **COLLEAGUES}
     there = set(Person.objects.filter(email__in=everybody).values_list("email", flat=True))
     password_hash = make_password(PASSWORD) if len(there) < len(everybody) else None
     accounts = []

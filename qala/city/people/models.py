@@ -45,6 +45,7 @@ class Person(AbstractBaseUser):
     joined_at = models.DateTimeField(default=timezone.now)
     invitation = models.UUIDField(null=True, unique=True, editable=False)  # of the one link that is good now
     invited_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True)  # since then there is nobody behind it, and nothing that names one
 
     ACTIVE, INVITED, DISABLED = "active", "invited", "disabled"
 
@@ -59,7 +60,10 @@ class Person(AbstractBaseUser):
     class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("persons")
-        indexes = [models.Index(fields=["name", "id"], name="person_by_name")]
+        indexes = [
+            models.Index(fields=["name", "id"], name="person_by_name"),
+            models.Index(fields=["last_login", "id"], name="person_by_last_sign_in"),
+        ]
         constraints = [
             # together with the unique column: one address, one person, whatever the case it is written in
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="person_email_is_lower_case"),
@@ -91,6 +95,35 @@ IN_STATE = {
     Person.INVITED: models.Q(is_active=True) & _WAITING,
     Person.DISABLED: models.Q(is_active=False),
 }
+
+
+class ErasureRequest(models.Model):
+    """A person asked to be erased; it is done when the waiting time is over, unless they think better of it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="erasure_requests")
+    asked_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    cancelled_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("request for erasure")
+        verbose_name_plural = _("requests for erasure")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person"], condition=models.Q(cancelled_at__isnull=True, done_at__isnull=True),
+                name="erasure_request_once_open",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(cancelled_at__isnull=True) | models.Q(done_at__isnull=True),
+                name="erasure_request_one_outcome",
+            ),
+        ]  # fmt: skip
+        indexes = [models.Index(fields=["due_at"], name="erasure_request_by_due")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} {self.asked_at:%Y-%m-%d %H:%M}"
 
 
 class Organisation(models.Model):

@@ -13,13 +13,21 @@ from qala.kernel.languages import pick_text
 
 
 class Place(models.Model):
-    """A named place of the city; places form one tree: city → district → zone → address point."""
+    """A named place of the city; places form one tree. A zone may belong to a utility and reach over several districts."""
 
     class Kind(models.TextChoices):
         CITY = "city", _("City")
         DISTRICT = "district", _("District")
         ZONE = "zone", _("Zone")
         ADDRESS = "address", _("Address")
+
+    class Use(models.TextChoices):
+        """What a zone of a utility is for; other zones have none."""
+
+        WATER = "water", _("Water (district metered area)")
+        ELECTRICITY = "electricity", _("Electricity (feeder)")
+        HEAT = "heat", _("Heat (heat zone)")
+        OTHER = "other", _("Other")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     kind = models.CharField(max_length=8, choices=Kind.choices)
@@ -31,6 +39,8 @@ class Place(models.Model):
     label_lon = models.FloatField(help_text="Where the name is written on a map, degrees east (WGS 84).")
     label_lat = models.FloatField(help_text="Where the name is written on a map, degrees north (WGS 84).")
     population = models.PositiveIntegerField(null=True)
+    owner = models.ForeignKey("people.Organisation", null=True, on_delete=models.PROTECT, related_name="+")
+    use = models.CharField(max_length=12, blank=True, choices=Use.choices)
     is_demo = models.BooleanField(default=False)
 
     class Meta:
@@ -49,8 +59,17 @@ class Place(models.Model):
                 condition=Q(label_lon__gte=-180, label_lon__lte=180, label_lat__gte=-90, label_lat__lte=90),
                 name="place_label_on_earth",
             ),
+            models.CheckConstraint(
+                condition=Q(kind="zone") | Q(owner__isnull=True, use=""), name="place_zones_are_owned"
+            ),
+            models.CheckConstraint(
+                condition=Q(use__in=["", "water", "electricity", "heat", "other"]), name="place_known_use"
+            ),
         ]
-        indexes = [models.Index(fields=["kind", "code"], name="place_by_kind")]
+        indexes = [
+            models.Index(fields=["kind", "code"], name="place_by_kind"),
+            models.Index(fields=["owner"], condition=Q(owner__isnull=False), name="place_by_owner"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -85,6 +104,10 @@ class PlaceShape(models.Model):
     area_km2 = models.FloatField(null=True, help_text="Area on the ellipsoid; none for points.")
     valid_from = models.DateTimeField(null=True)
     valid_to = models.DateTimeField(null=True)
+    entry = models.UUIDField(null=True, help_text="The act that entered it; shapes of one act are taken back together.")
+    entered_at = models.DateTimeField(null=True)
+    entered_by = models.CharField(max_length=200, blank=True)
+    why = models.CharField(max_length=500, blank=True)
 
     class Meta:
         constraints = [
@@ -103,6 +126,7 @@ class PlaceShape(models.Model):
         indexes = [
             models.Index(fields=["place", "valid_from"], name="place_shape_by_time"),
             models.Index(fields=["h3_cell"], name="place_shape_by_cell"),
+            models.Index(fields=["entry"], condition=Q(entry__isnull=False), name="place_shape_by_entry"),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from .actions import load_places, read_features
+from .actions import (
+    BorderPlan,
+    load_places,
+    move_border,
+    plan_border,
+    read_features,
+    take_back_border,
+)
 from .models import Place
 from .rules import Collection, Feature, Kind, LoadSummary, random_points
 from .store import (
@@ -16,9 +23,12 @@ from .store import (
     list_places,
     locate_points,
     random_points_in,
+    shown_base_map,
+    visible_to,
 )
 
 __all__ = [
+    "BorderPlan",
     "Borders",
     "Collection",
     "Feature",
@@ -34,7 +44,12 @@ __all__ = [
     "list_places",
     "load_places",
     "locate_points",
+    "move_border",
+    "plan_border",
     "random_points",
     "random_points_in",
     "read_features",
+    "shown_base_map",
+    "take_back_border",
+    "visible_to",
 ]

@@ -16,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from qala.kernel.geometry import distance_km
 
 Kind = Literal["city", "district", "zone", "address"]
+USES = ("water", "electricity", "heat", "other")  # of zones
 KINDS: tuple[Kind, ...] = ("city", "district", "zone", "address")  # from the root of the tree to its leaves
 LANGUAGES = ("kk", "ru", "en")
 # Whoever has no text in the first language reads it in the next one.
@@ -28,7 +29,11 @@ FAR_KM = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One place as a file has it. ``names`` holds the languages that have a name; nothing else is ever empty text."""
+    """One place as a file has it. ``names`` holds the languages that have a name; nothing else is ever empty text.
+
+    Args:
+        owner: code of the organisation that a zone belongs to; ``use`` is what it is for.
+    """
 
     where: str
     code: str
@@ -36,6 +41,8 @@ class Feature:
     geometry: BaseGeometry
     parent: str | None = None
     population: int | None = None
+    owner: str | None = None
+    use: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,14 @@ class LoadSummary:
 def above(kind: Kind) -> tuple[Kind, ...]:
     """The kinds that may be the parent of ``kind``, nearest first."""
     return tuple(reversed(KINDS[: KINDS.index(kind)]))
+
+
+def holders(kind: Kind) -> tuple[Kind, ...]:
+    """The kinds among which the parent of a place is looked for by where it lies, nearest first.
+
+    Zones are left out: those of utilities reach over districts and over each other, so that none is *the* one above.
+    """
+    return tuple(one for one in above(kind) if one != "zone")
 
 
 def slug(text: str) -> str:
@@ -176,3 +191,94 @@ def random_points(
         inside = shapely.contains_xy(area, x, y)
         lon, lat = np.append(lon, x[inside]), np.append(lat, y[inside])
     return lon[:n], lat[:n]
+
+
+# ---- A border that moves --------------------------------------------------------------------------------------------
+
+SLIVER = 1e-10  # square degrees, about a square metre: what rounding leaves, not what a person drew
+TOUCHING = 2e-5  # degrees, about 2 m: neighbours of rough borders lie so far apart at most
+
+
+def give_way(old: BaseGeometry, new: BaseGeometry, peers: Sequence[BaseGeometry]) -> dict[int, BaseGeometry]:
+    """What the neighbours of an area become where they follow its border: index of the neighbour → its new outline.
+
+    They lose what the area takes, and each piece that it leaves goes to the neighbour that it lies along most. A piece
+    that lies along none stays free.
+    """
+    found: dict[int, BaseGeometry] = {}
+    taken, left = shapely.difference(new, old), shapely.difference(old, new)
+    for i, peer in enumerate(peers):
+        if shapely.area(shapely.intersection(peer, taken)) > SLIVER:
+            found[i] = areas_of(shapely.difference(peer, taken))
+    for piece in shapely.get_parts(areas_of(left)):
+        if piece.area <= SLIVER:
+            continue
+        near = shapely.buffer(piece, TOUCHING)
+        along = [float(shapely.area(shapely.intersection(near, peer))) for peer in peers]
+        best = int(np.argmax(along)) if along else -1
+        if best >= 0 and along[best] > 0:
+            # the strip between rough neighbours is closed, so that the piece and its new holder become one
+            joined = shapely.union_all([found.get(best, peers[best]), piece])
+            found[best] = areas_of(joined)
+    return found
+
+
+def areas_of(shape: BaseGeometry) -> BaseGeometry:
+    """The areas of a geometry, without the stray lines and points that cutting leaves, and without slivers."""
+    parts = shapely.get_parts(shape)
+    if shape.geom_type == "GeometryCollection":
+        parts = shapely.get_parts(parts)
+    kept = [part for part in parts if part.geom_type == "Polygon" and part.area > SLIVER]
+    return shapely.normalize(shapely.union_all(kept)) if kept else shapely.Polygon()
+
+
+def uncovered(old: BaseGeometry, new: BaseGeometry, peers: Sequence[BaseGeometry]) -> BaseGeometry:
+    """What an area left and nobody of its neighbours holds."""
+    return areas_of(shapely.difference(shapely.difference(old, new), shapely.union_all(list(peers))))
+
+
+def new_overlaps(old: BaseGeometry, new: BaseGeometry, peers: Sequence[BaseGeometry]) -> list[tuple[int, BaseGeometry]]:
+    """Neighbours that an area would cover more than it did: (index, what of them it takes)."""
+    taken = shapely.difference(new, old)
+    found = [(i, areas_of(shapely.intersection(taken, peer))) for i, peer in enumerate(peers)]
+    return [(i, part) for i, part in found if part.area > SLIVER]
+
+
+# ---- The base map ---------------------------------------------------------------------------------------------------
+
+MAJOR = {"motorway", "trunk", "primary", "motorway_link", "trunk_link", "primary_link"}
+MIDDLE = {"secondary", "tertiary", "secondary_link", "tertiary_link"}
+GREEN = {
+    "park",
+    "forest",
+    "wood",
+    "grass",
+    "garden",
+    "cemetery",
+    "nature_reserve",
+    "meadow",
+    "recreation_ground",
+    "scrub",
+}
+OWN_KINDS = {"water", "green", "building", "major", "middle", "street", "rail"}
+
+
+def base_kind(properties: Mapping[str, Any]) -> str:
+    """What a feature of a base map is drawn as, from the tags of OpenStreetMap or a ``kind`` of our own; empty where it
+    is not drawn."""
+
+    def tag(key: str) -> str:
+        value = properties.get(key)
+        return value if isinstance(value, str) else ""
+
+    if tag("kind") in OWN_KINDS:
+        return tag("kind")
+    if tag("waterway") or tag("natural") in ("water", "bay", "coastline") or tag("landuse") == "reservoir":
+        return "water"
+    if highway := tag("highway"):
+        return "major" if highway in MAJOR else "middle" if highway in MIDDLE else "street"
+    if tag("railway") in ("rail", "light_rail", "subway", "tram", "narrow_gauge"):
+        return "rail"
+    if GREEN & {tag("leisure"), tag("landuse"), tag("natural")}:
+        return "green"
+    return "building" if tag("building") not in ("", "no") else ""

@@ -23,6 +23,8 @@ from .filters import Filter, Rows
 
 MOST_COUNTED = 10_000  # rows beyond which a page says that there are more, and does not count them
 AT_ONCE = 2_000
+MOST_FOUND = 20_000  # things that words may find for a page to gather and sort all of them
+MOST_SHOWN = 1_000  # of those that words find beyond that, a page shows some
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Found:
         total: how many rows there are, counted to ``MOST_COUNTED``; ``more``: there are more than that.
         following: where the next page begins; empty at the end.
         sort: the order that they are in.
+        cut: the words find so many that only some of what they find is here: ``total`` of more.
     """
 
     rows: list[Any]
@@ -62,6 +65,7 @@ class Found:
     more: bool
     following: tuple[str, ...]
     sort: str
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,10 @@ class List:
         Raises:
             SignInNeeded, NotAllowed: the asker may not see the list.
         """
+        rows = self._filtered(asked, look)
+        return self._searched(rows, asked.query) if asked.query.strip() else rows
+
+    def _filtered(self, asked: Asked, look: Look) -> Rows:
         rows = self.rows(look)
         for one in self.filters:
             value = asked.values.get(one.key)
@@ -138,9 +146,18 @@ class List:
                 rows = rows.none() if isinstance(rows, QuerySet) else []
             else:
                 rows = one.narrow(rows, value, look)
-        if asked.query.strip():
-            rows = self._searched(rows, asked.query)
         return rows
+
+    def _for_a_page(self, asked: Asked, look: Look) -> tuple[Rows, bool]:
+        """The rows that a page may show, and whether words find more than that."""
+        words = asked.query.strip()
+        if not words or self.searched is None or not search.finds_more_than(MOST_FOUND, self.searched, words):
+            return self.narrowed(asked, look), False
+        rows = self._filtered(asked, look)
+        some = list(
+            rows.order_by().filter(search.holds(self.searched, words)).values_list("pk", flat=True)[: MOST_SHOWN + 1]
+        )
+        return rows.filter(pk__in=some[:MOST_SHOWN]), len(some) > MOST_SHOWN
 
     def _searched(self, rows: Rows, query: str) -> Rows:
         if isinstance(rows, QuerySet):
@@ -160,7 +177,7 @@ class List:
             SignInNeeded, NotAllowed: the asker may not see the list.
             BadInput: ``after`` is not what this list in this order told.
         """
-        rows = self.narrowed(asked, look)
+        rows, cut = self._for_a_page(asked, look)
         sort, falls = self.sort_of(asked.sort)
         name = f"{'-' if falls else ''}{sort.column}"
         if not isinstance(rows, QuerySet):
@@ -175,7 +192,7 @@ class List:
             following = _end(found[-1], sort)
         if self.finished is not None:
             found = self.finished(found, look)
-        return Found(found, min(total, MOST_COUNTED), total > MOST_COUNTED, following, name)
+        return Found(found, min(total, MOST_COUNTED), cut or total > MOST_COUNTED, following, name, cut)
 
     def _plain_page(self, rows: list[Any], asked: Asked, look: Look, sort: Sort, falls: bool, name: str) -> Found:
         rows = _plain_sorted(rows, sort, falls)

@@ -5,7 +5,8 @@ with the SHA-256 of each, written last. See ``docs/decisions/0011-one-instant-fo
 """
 
 from .manifest import Manifest, find, list_complete, read, verify
+from .prune import prune
 from .restore import restore
 from .take import Taken, take
 
-__all__ = ["Manifest", "Taken", "find", "list_complete", "read", "restore", "take", "verify"]
+__all__ = ["Manifest", "Taken", "find", "list_complete", "prune", "read", "restore", "take", "verify"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -91,12 +92,23 @@ def _fill(settings: Settings, folder: Path, manifest: Manifest, moved: Moved) ->
             moved(one.bytes)
         elif root == "data":
             copied(folder / one.path, settings.data_dir / rest, moved)
+    _keep_erasures(settings, folder)
     say_stopped(settings.database_url, settings.records_path)
     (settings.run_dir / "ready.json").unlink(missing_ok=True)
     settings.lake_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     sync_folder(settings.data_dir)
     sync_folder(settings.lake_dir)
     marker.unlink()
+
+
+def _keep_erasures(settings: Settings, folder: Path) -> None:
+    """Whom newer back-ups beside this one know to be erased is erased again once the records are ready."""
+    listed: set[str] = set()
+    for path in [settings.erased_path, *folder.resolve().parent.glob(f"*/data/{settings.erased_path.name}")]:
+        with suppress(FileNotFoundError):
+            listed |= set(json.loads(path.read_text(encoding="utf-8"))["erased"])
+    if listed:
+        write_json(settings.erased_path, {"erased": sorted(listed)})
 
 
 def refuse_newer(folder: Path, manifest: Manifest) -> None:

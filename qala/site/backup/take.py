@@ -34,7 +34,9 @@ LEFT_OUT = {"run", "tmp", "static", "logs", "outgoing-mail", "lost+found", "secr
 SETTINGS = "settings.toml"
 LOCK = ".lock"  # held while a back-up is written
 # Settings that are of the machine rather than of the city.
-OF_THE_MACHINE = {"data_dir", "lake_data_path", "host", "port"}
+OF_THE_MACHINE = {
+    "data_dir", "lake_data_path", "host", "port", "backup_dir", "tls_certificate", "tls_key", "email_ca_file",
+}  # fmt: skip
 Begun = Callable[[int], None]  # told how many bytes are to be moved
 
 

@@ -11,11 +11,13 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils.translation import gettext as _
 
+from qala.city.people.public import erase_again
 from qala.kernel import audit, console, outbox
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import QalaError
 from qala.site import backup as backups
+from qala.site.backup import daily
 from qala.site.formats.text import bytes_text
 from qala.site.status import records_ready
 
@@ -24,7 +26,13 @@ MIB = 1 << 20
 
 @click.command(help=_("Copy the whole city, also while it runs, into a new folder in DIR; again copies what is new."))
 @click.argument("dir", type=click.Path(path_type=Path))
-def backup(dir: Path) -> None:
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help=_("Then delete all back-ups in DIR but the latest N; what they share stays with those that are left."),
+)
+def backup(dir: Path, keep: int | None) -> None:
     began = time.perf_counter()
     try:
         with console.progress(_("Backing up"), unit="MiB") as bar:
@@ -36,15 +44,19 @@ def backup(dir: Path) -> None:
     except (QalaError, OSError) as error:
         tell_failed(dir, str(error))
         raise
-    if records_ready(settings.QALA):
+    who, known = system(f"cli:{console.operator()}"), records_ready(settings.QALA)
+    if known:
         audit.record(
-            who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(), verb="city.back_up", thing="backup",
-            key=taken.folder.name, after={"files": taken.files, "bytes": taken.bytes},
+            who=who, now=SYSTEM_CLOCK.now(), verb=daily.TAKEN, thing="backup", key=taken.folder.name,
+            after={"files": taken.files, "bytes": taken.bytes, "into": str(dir.absolute())},
         )  # fmt: skip
+    deleted = backups.prune(dir, keep=keep) if keep is not None else []
+    for name in deleted if known else ():
+        audit.record(who=who, now=SYSTEM_CLOCK.now(), verb="city.delete_back_up", thing="backup", key=name)
     say(
         {
             "folder": taken.folder, "files": taken.files, "bytes": taken.bytes, "copied_files": taken.copied_files,
-            "copied_bytes": taken.copied_bytes, "linked_files": taken.linked_files,
+            "copied_bytes": taken.copied_bytes, "linked_files": taken.linked_files, "deleted": deleted if keep is not None else None,
             "seconds": round(time.perf_counter() - began, 1),
         }
     )  # fmt: skip
@@ -82,6 +94,7 @@ def restore(dir: Path, check: bool) -> None:
                 who=system(f"cli:{console.operator()}"), now=SYSTEM_CLOCK.now(), verb="city.restore", thing="backup",
                 key=manifest.name,
             )  # fmt: skip
+            erase_again(now=SYSTEM_CLOCK.now())
     say(
         {
             "folder": folder, "made": manifest.made, "files": len(manifest.files), "bytes": manifest.bytes,
@@ -95,7 +108,7 @@ def say(found: dict[str, object]) -> None:
     labels = {
         "folder": _("back-up"), "made": _("made"), "files": _("files"), "bytes": _("size"),
         "copied_files": _("files copied"), "copied_bytes": _("size copied"),
-        "linked_files": _("files shared with the back-up before"), "seconds": _("seconds"),
+        "linked_files": _("files shared with the back-up before"), "deleted": _("old back-ups deleted"), "seconds": _("seconds"),
     }  # fmt: skip
     if console.form() != "json":
         found = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +17,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from qala.kernel import work
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.config import Settings
 from qala.kernel.errors import NotFound
-from qala.kernel.models import AuditEntry
 from qala.site import health
-from qala.site.formats.text import bytes_text
+from qala.site.backup import daily
+from qala.site.doctor import OLD_BACKUP
+from qala.site.formats.text import bytes_text, moment_text, when_text
 from qala.site.status import disk_free, sizes
 
-OLD_BACKUP = timedelta(days=2)
 SHOWN = ("failed", "running", "waiting", "done")
 
 
@@ -35,15 +36,9 @@ def operation_page(request: HttpRequest) -> HttpResponse:
     state = state if state in SHOWN else "failed"
     jobs = work.list_jobs(who=who, state=state)  # type: ignore[arg-type]
     news = work.list_news(who=who, state=state)  # type: ignore[arg-type]
-    last_backup = (
-        AuditEntry.objects.filter(thing_kind="backup", verb="city.back_up")
-        .order_by("-at")
-        .values_list("at", flat=True)
-        .first()
-    )
     _status, found = health.look(settings.QALA)
     titles = {"failed": _("Given up"), "running": _("Under way"), "waiting": _("Waiting"), "done": _("Done")}
-    told = [*lines(found), backup_line(last_backup, now)]
+    told = [*lines(found), backup_told(settings.QALA, now)]
     return render(
         request,
         "site/operation.html",
@@ -77,6 +72,7 @@ def part_title(name: str) -> str:
     titles = {
         "records": _("Records"), "catalogue": _("The lake's catalogue"), "lake": _("The lake: measurements"),
         "loads": _("Files of loads"), "media": _("Photos and files"),
+        "backups": _("Back-ups"),
     }  # fmt: skip
     return titles.get(name, name)
 
@@ -137,15 +133,31 @@ def news_line(outbox: dict[str, Any]) -> dict[str, str]:
     return line("ok" if outbox["state"] == "ok" else "warn", _("News between parts"), _("delivered in time"))
 
 
-def backup_line(last: datetime | None, now: datetime) -> dict[str, str]:
+def backup_told(settings_: Settings, now: datetime) -> dict[str, str]:
+    """How the back-up fares: the daily one where the settings ask for it, else the last of any."""
+    if settings_.backup_dir is None:
+        return backup_line(daily.last_of(), now)
+    last = daily.last_of(str(settings_.backup_dir))
+    failed = daily.last_failure(last.at if last else None)
+    if failed is not None and failed.at is not None:
+        what = _("failed {time}: {why}").format(time=when_text(failed.at, now), why=failed.reason)
+        return line("bad", _("Back-up"), what, _("Mend it; it is tried again each hour."))
+    if last is None or daily.is_late(settings_, now):
+        what = _("there is none") if last is None else _("the last is of {time}").format(time=moment_text(last.at))
+        return line("warn", _("Back-up"), what, _("It is tried each hour; see that the worker runs."))
+    return backup_line(last, now)
+
+
+def backup_line(last: daily.Last | None, now: datetime) -> dict[str, str]:
     """When the city was last copied."""
     how = _("Run qala backup DIR each night, with DIR on another disk.")
     if last is None:
         return line("warn", _("Back-up"), _("there is none"), how)
-    days = (now - last).days
-    if now - last > OLD_BACKUP:
+    days = (now - last.at).days
+    if now - last.at > OLD_BACKUP:
         return line("warn", _("Back-up"), ngettext("{n} day old", "{n} days old", days).format(n=days), how)
-    return line("ok", _("Back-up"), _("taken within two days"))
+    what = _("taken {time}, {size}").format(time=when_text(last.at, now), size=bytes_text(last.bytes))
+    return line("ok", _("Back-up"), what)
 
 
 def line(state: str, title: str, what: str, fix: str = "") -> dict[str, str]:

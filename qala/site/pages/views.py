@@ -22,6 +22,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from qala.city.people.public import set_language as keep_language
+from qala.city.places.public import shown_base_map
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import BadInput, NotFound, SignInNeeded
@@ -62,6 +63,7 @@ def map_page(request: HttpRequest) -> HttpResponse:
         "themes": [layer_entry(layer) for layer in layers if not layer.ground],
         "tiles": settings.QALA.tile_url or "",
         "attribution": settings.QALA.tile_attribution,
+        "base": shown_base_map(),
     }
     return render(request, "site/map.html", {"config": config})
 

@@ -15,7 +15,7 @@ from typing import Any
 from django import template
 from django.core.paginator import Page
 from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, HiddenInput, RadioSelect
-from django.template.loader import render_to_string
+from django.template.loader import get_template, render_to_string
 from django.templatetags.static import static
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.list_pages import ShownList
+from qala.kernel.list_pages import Cell, ShownList
 from qala.site.formats import drawing, text, words
 
 register = template.Library()
@@ -145,7 +145,10 @@ def when(context: template.Context, value: datetime | None) -> SafeString | str:
     """An instant as ``<time>``: how long ago within a day, else the moment; the moment on hovering."""
     if not value:
         return "–"
-    now = context.get("now") or SYSTEM_CLOCK.now()
+    return _time(value, context.get("now") or SYSTEM_CLOCK.now())
+
+
+def _time(value: datetime, now: datetime) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         value.isoformat(),
@@ -335,7 +338,9 @@ def list_view(context: template.Context, content: SafeString, list: ShownList) -
     """``{% list_view list %}What will be here and how to begin.{% endlist_view %}``: a list of ``kernel.list_pages``
     with its search, filters, choice of columns, files, table and pages; the body is said where it holds nothing."""
     count = text.number_text(list.total)
-    if list.found.more:
+    if list.found.cut:
+        counted = _("{n} of many that the words find; add a word to find fewer").format(n=count)
+    elif list.found.more:
         counted = _("more than {n} rows").format(n=count)
     else:
         counted = ngettext("{n} row", "{n} rows", list.total).format(n=count)
@@ -343,7 +348,7 @@ def list_view(context: template.Context, content: SafeString, list: ShownList) -
         render_to_string(
             "site/parts/list.html",
             {
-                "list": list, "content": content, "path": context["request"].path, "counted": counted,
+                "list": list, "content": content, "lines": _lines(context, list), "path": context["request"].path, "counted": counted,
                 "csv": param_replace(context, form="csv"), "xlsx": param_replace(context, form="xlsx"),
                 "begin": "" if list.first_page else param_replace(context, after=None),
                 "later": param_replace(context, after=list.next) if list.next else "", "now": context.get("now"),
@@ -351,6 +356,47 @@ def list_view(context: template.Context, content: SafeString, list: ShownList) -
             request=context["request"],
         )
     )  # fmt: skip
+
+
+def _lines(context: template.Context, list: ShownList) -> SafeString:
+    """The lines of a list's table; drawn here, as a template for each cell takes most of a page's time."""
+    now = context.get("now") or SYSTEM_CLOCK.now()
+    drawn: dict[str, Any] = {one.cell: get_template(one.cell) for one in list.columns if one.cell}
+    lines = []
+    for row, cells in list.lines:
+        parts = []
+        for number, cell in enumerate(cells):
+            column = cell.column
+            if column.cell:
+                body = drawn[column.cell].render({"row": row, "value": cell.value, "now": now})
+            else:
+                body = _cell(cell, now)
+            if number == 0:
+                parts.append(format_html('<th scope="row">{}</th>', body))
+                continue
+            kind = "number" if column.numeric else "nowrap" if column.kind in ("instant", "day") else ""
+            parts.append(format_html('<td class="{}" data-label="{}">{}</td>', kind, column.title, body))
+        lines.append(f"<tr>{''.join(parts)}</tr>")
+    return SafeString("\n".join(lines))
+
+
+def _cell(cell: Cell, now: datetime) -> SafeString | str:
+    value, column = cell.value, cell.column
+    if value is None or value == "":
+        return SafeString('<span class="soft">–</span>')
+    mono = " mono" if column.mono else ""
+    if cell.link:
+        shown = text.number_text(value) if column.kind == "number" else value
+        return format_html('<a class="break{}" href="{}">{}</a>', mono, cell.link, shown)
+    if column.kind == "number":
+        return text.number_text(value, column.unit)
+    if column.kind == "instant":
+        return _time(value, now)
+    if column.kind == "day":
+        return text.day_text(value)
+    if column.kind == "flag":
+        return _("yes") if value else _("no")
+    return format_html('<span class="break{}">{}</span>', mono, value)
 
 
 def render(part: str, **values: Any) -> SafeString:

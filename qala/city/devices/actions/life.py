@@ -23,6 +23,7 @@ from qala.kernel.geometry import cell_of
 from ..models import Device, DeviceChange, DeviceRefusal, DeviceStay, Series
 from ..rules import DeviceRow, is_serial
 from ..store import devices_by_serial, get_device, series_of
+from .borders import follow_devices
 from .credentials import end_of
 from .keep import keep_readings, reading_table
 from .load_devices import tell_changed
@@ -60,16 +61,14 @@ def move_device(
         ):  # fmt: skip
             raise Conflict(_("{serial} stands there already.").format(serial=serial))
         before = _where(device)
-        DeviceStay.objects.create(
-            device=device, place_id=device.place_id, district_id=device.district_id, lon=device.lon, lat=device.lat,
-            valid_from=since, valid_to=at,
-        )  # fmt: skip
+        _end_stay(device, at)
         _put(device, spot)
         device.save(update_fields=["place", "district", "lon", "lat", "h3_cell"])
         after = _where(device)
         made = _note(device, DeviceChange.MOVED, at, who, now, before, after, why)
         if before["district"] != after["district"]:
             tell_changed([(device, ["district_id"])], since=at, now=now)
+        follow_devices([device.pk], now=now)  # where a border moved there since
     return made
 
 
@@ -185,8 +184,23 @@ def _past(at: datetime, now: datetime) -> datetime:
 
 
 def _last_move(device: Device) -> datetime | None:
-    found: datetime | None = DeviceStay.objects.filter(device=device).aggregate(last=Max("valid_to"))["last"]
+    moves = DeviceChange.objects.filter(device=device, kind=DeviceChange.MOVED)
+    found: datetime | None = moves.aggregate(last=Max("at"))["last"]
     return found
+
+
+def _end_stay(device: Device, at: datetime) -> None:
+    """The stay that a device was in at an instant ends there; what borders made of it later is taken away."""
+    stays = list(DeviceStay.objects.filter(device=device).order_by("valid_to"))
+    late = [one for one in stays if one.valid_to > at]
+    since = max((one.valid_to for one in stays if one.valid_to <= at), default=None)
+    DeviceStay.objects.filter(pk__in=[one.pk for one in late]).delete()
+    place, district = (late[0].place_id, late[0].district_id) if late else (device.place_id, device.district_id)
+    if since is None or since < at:
+        DeviceStay.objects.create(
+            device=device, place_id=place, district_id=district, lon=device.lon, lat=device.lat, valid_from=since,
+            valid_to=at,
+        )  # fmt: skip
 
 
 def _after(at: datetime, device: Device, since: datetime | None) -> None:

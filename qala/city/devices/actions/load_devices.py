@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from qala import drivers
@@ -26,7 +27,7 @@ from qala.kernel.geometry import cell_of
 from qala.kernel.ids import new_id
 from qala.kernel.ranges import day_start, local_day
 
-from ..models import Device, DeviceChange, DeviceLoad, DeviceRefusal
+from ..models import Device, DeviceChange, DeviceLoad, DevicePoint, DeviceRefusal
 from ..rules import DeviceRow, RefusedRow
 from ..store import devices_by_serial, refused_devices_path
 from .device_file import read_devices
@@ -102,11 +103,6 @@ def load_devices(
         Conflict: somebody registered one of its serials in the meantime; nothing was kept.
     """
     scope = who.require("devices.manage")
-    if not path.is_file():
-        raise BadInput(
-            _("{file} is not a file.").format(file=path),
-            fix=_("Give the path of a CSV (plain, gzip, zip) or XLSX file."),
-        )
     rows = read_devices(path, name=name, today=local_day(now, ZoneInfo(settings.TIME_ZONE)))
     plan = _plan(rows, scope, who, now)
     keep = not dry_run and (keep_good or not plan.refused)
@@ -160,6 +156,7 @@ def _keep(made: list[Device], changes: list[_Change], load: DeviceLoad, who: Who
     if changes:
         changed = [change.device for change in changes]
         Device.objects.bulk_update(changed, FIELDS, batch_size=500)
+        _keep_points(changes, now)
         put_words(changed)
         for change in changes:
             audit.record(
@@ -183,6 +180,24 @@ def _keep(made: list[Device], changes: list[_Change], load: DeviceLoad, who: Who
             "unchanged": load.rows_unchanged, "refused": load.rows_refused,
         },
     )  # fmt: skip
+
+
+def _keep_points(changes: list[_Change], now: datetime) -> None:
+    """Whose meter point became another one keep when: what they measured before is not of the new one's people."""
+    moved = {
+        change.device.pk: change.before["meter_point"]
+        for change in changes
+        if change.before.get("meter_point") and "meter_point" in change.after
+    }
+    keys = list(moved)
+    since: dict[UUID, datetime] = {}
+    for start in range(0, len(keys), NEWS_AT_ONCE):
+        held = DevicePoint.objects.filter(device__in=keys[start : start + NEWS_AT_ONCE]).values_list("device_id")
+        since.update(held.annotate(last=Max("valid_to")).order_by())
+    DevicePoint.objects.bulk_create(
+        DevicePoint(device_id=key, meter_point=point, valid_from=since.get(key), valid_to=now)
+        for key, point in moved.items()
+    )
 
 
 def tell_changed(changed: Sequence[tuple[Device, Iterable[str]]], *, since: datetime | None, now: datetime) -> None:

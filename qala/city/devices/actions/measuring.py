@@ -24,12 +24,15 @@ DAY = timedelta(days=1)
 Key = tuple[str, str, str]  # subject, owner's code, model
 
 
-def measure_devices(*, now: datetime) -> int:
+def measure_devices(*, now: datetime, since: datetime | None = None) -> int:
     """Compute ``devices.active_count`` and ``devices.reporting_percent`` for the last whole days of the city.
 
     A device is in use on a day if it was installed before the day's end (or, where nobody entered that, has ever
     reported) and was not removed by then. It reports on that day if its last reading before the day's end is not older
     than a day, or than what is allowed to it where that is longer.
+
+    Args:
+        since: compute all days again that were computed since this instant, e.g. as a border moved.
 
     Returns:
         how many values were written.
@@ -38,7 +41,20 @@ def measure_devices(*, now: datetime) -> int:
         return 0
     zone = ZoneInfo(settings.TIME_ZONE)
     today = local_day(now, zone)
-    return sum(_measure_day(today - timedelta(days=back), zone, now) for back in range(DAYS_AGAIN, 0, -1))
+    days = {today - timedelta(days=back) for back in range(1, DAYS_AGAIN + 1)}
+    if since is not None:
+        days |= _days_measured(since, zone, today)
+    return sum(_measure_day(day, zone, now) for day in sorted(days))
+
+
+def _days_measured(since: datetime, zone: ZoneInfo, today: date) -> set[date]:
+    """The days since an instant that the whole city has a count of devices for."""
+    city = find_city()
+    if city is None:
+        return set()
+    first = day_start(local_day(since, zone), zone)
+    values = measures.ask("devices.active_count", grain="day", start=first, subjects=[str(city.pk)])
+    return {day for day in (local_day(one.period_start, zone) for one in values) if day < today}
 
 
 def _measure_day(day: date, zone: ZoneInfo, now: datetime) -> int:

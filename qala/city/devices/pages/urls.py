@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import credentials, device_loads, life, models, views
+from . import credentials, device_loads, life, models, points, views
 
 app_name = "devices"
 urlpatterns = [
@@ -18,6 +18,14 @@ urlpatterns = [
     path("devices/<str:serial>/credential/", credentials.issue_one, name="credential_issue"),
     path("devices/<str:serial>/credential/end/", credentials.end_one, name="credential_end"),
     path("credentials/", credentials.credentials_page, name="credentials"),
+    path("meter-points/", points.point_list, name="points"),
+    path("meter-points.csv", points.download, name="occupancies_csv"),
+    path("meter-points/<str:owner>/<path:code>/claim-code", points.issue_code, name="issue_code"),
+    path("meter-points/<str:owner>/<path:code>/", points.point_page, name="point"),
+    path("occupancies/<uuid:key>/", points.occupancy_page, name="occupancy"),
+    path("loads/occupancies/", points.load_page, name="load_occupancies"),
+    path("claim-codes/", points.bulk_codes, name="bulk_codes"),
+    path("claim-codes/<uuid:key>/revoke/", points.revoke_code, name="revoke_code"),
     path("models/", models.model_list, name="models"),
     path("models/<slug:key>/", models.model_page, name="model"),
     path("loads/", views.load_list, name="loads"),

@@ -75,14 +75,16 @@ def header_name(cell: str) -> str:
     return re.sub(r"[\s-]+", "_", cell.replace("\ufeff", "").strip().lower())
 
 
-def header_faults(names: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
+def header_faults(
+    names: Iterable[str], known: Iterable[str] = DEVICE_COLUMNS, needed: Iterable[str] = NEEDED
+) -> tuple[list[str], list[str], list[str]]:
     """(columns that are missing, that nobody knows, that stand twice) of a header of ``header_name`` names."""
-    given = list(names)
-    missing = [name for name in NEEDED if name not in given]
+    given, columns = list(names), list(known)
+    missing = [name for name in needed if name not in given]
     for one, other in (("lon", "lat"), ("lat", "lon")):
-        if one in given and other not in given:
+        if one in given and other not in given and other in columns:
             missing.append(other)
-    unknown = [name for name in given if name not in DEVICE_COLUMNS]
+    unknown = [name for name in given if name not in columns]
     return missing, unknown, sorted({name for name in given if given.count(name) > 1})
 
 
@@ -92,33 +94,33 @@ def read_row(line: int, content: str, cells: Mapping[str, str], *, today: date) 
     made = DeviceRow(line, content, serial, cells["model"], cells.get("owner", ""), cells.get("place", ""))
     try:
         if "\ufffd" in content:
-            raise _WrongError("encoding")
+            raise WrongCellError("encoding")
         if not serial:
-            raise _WrongError("no_serial")
+            raise WrongCellError("no_serial")
         if not is_serial(serial):
-            raise _WrongError("bad_serial")
+            raise WrongCellError("bad_serial")
         if not made.model:
-            raise _WrongError("no_model")
+            raise WrongCellError("no_model")
         for name, longest in LONGEST.items():
             if len(cells.get(name, "")) > longest:
-                raise _WrongError("too_long")
+                raise WrongCellError("too_long")
         lon, lat = _coordinates(cells.get("lon", ""), cells.get("lat", ""))
-        installed, removed = (_day(cells.get(name, "")) for name in ("installed_on", "removed_on"))
+        installed, removed = (day_of(cells.get(name, "")) for name in ("installed_on", "removed_on"))
         if (installed and installed > today) or (removed and removed > today):
-            raise _WrongError("future_date")
+            raise WrongCellError("future_date")
         if installed and removed and removed <= installed:
-            raise _WrongError("dates_order")
+            raise WrongCellError("dates_order")
         return DeviceRow(
             line, content, serial, made.model, made.owner, made.place, lon, lat, _whole(cells.get("digits", ""), MOST_DIGITS, "bad_digits"),
             _multiplier(cells.get("multiplier", "")),
             _whole(cells.get("expected_minutes", ""), MOST_EXPECTED, "bad_expected"), installed, removed, cells.get("meter_point", ""),
             cells.get("address", ""),
         )  # fmt: skip
-    except _WrongError as wrong:
+    except WrongCellError as wrong:
         return RefusedRow(line, serial, str(wrong), content)
 
 
-class _WrongError(Exception):
+class WrongCellError(Exception):
     """The reason why a row is refused."""
 
 
@@ -128,11 +130,11 @@ def _coordinates(lon: str, lat: str) -> tuple[float | None, float | None]:
     try:
         x, y = (float(cell.replace(",", ".")) for cell in (lon, lat))
     except ValueError:
-        raise _WrongError("bad_coordinates") from None
+        raise WrongCellError("bad_coordinates") from None
     if not (isfinite(x) and isfinite(y)) or abs(x) > 180 or abs(y) > 180:
-        raise _WrongError("bad_coordinates")
+        raise WrongCellError("bad_coordinates")
     if abs(y) > 90:
-        raise _WrongError("swapped" if abs(x) <= 90 else "bad_coordinates")
+        raise WrongCellError("swapped" if abs(x) <= 90 else "bad_coordinates")
     return x, y
 
 
@@ -140,7 +142,7 @@ def _whole(cell: str, most: int, reason: str) -> int | None:
     if not cell:
         return None
     if not re.fullmatch(r"[0-9]{1,5}", cell) or not 1 <= int(cell) <= most:
-        raise _WrongError(reason)
+        raise WrongCellError(reason)
     return int(cell)
 
 
@@ -150,13 +152,18 @@ def _multiplier(cell: str) -> Decimal | None:
     try:
         found = Decimal(cell.replace(",", "."))
     except InvalidOperation:
-        raise _WrongError("bad_multiplier") from None
+        raise WrongCellError("bad_multiplier") from None
     if not found.is_finite() or not 0 < found < MOST_MULTIPLIER or found != round(found, DECIMALS):
-        raise _WrongError("bad_multiplier")
+        raise WrongCellError("bad_multiplier")
     return found
 
 
-def _day(cell: str) -> date | None:
+def day_of(cell: str) -> date | None:
+    """A day as people write it, ``2026-03-01`` or ``01.03.2026``; an empty cell is none.
+
+    Raises:
+        WrongCellError: it is neither.
+    """
     if not cell:
         return None
     for shape, form in ((r"\d{4}-\d{2}-\d{2}", "%Y-%m-%d"), (r"\d{2}\.\d{2}\.\d{4}", "%d.%m.%Y")):
@@ -167,4 +174,4 @@ def _day(cell: str) -> date | None:
                 break
             if found.year >= 1900:
                 return found
-    raise _WrongError("bad_date")
+    raise WrongCellError("bad_date")

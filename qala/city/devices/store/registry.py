@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -14,12 +13,13 @@ from django.db import connection
 from django.db.models import Count, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from qala.city.places.public import Place
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
 from ..models import Device, Load, Series
-from ..rules import allowance, is_serial
-from .silence import expected_minutes, silent_at
+from ..rules import is_serial
+from .silence import silent_at
 
 
 def visible_to(who: Who) -> QuerySet[Device]:
@@ -94,20 +94,6 @@ def among(words: Sequence[str]) -> RawSQL:
     return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(words))])
 
 
-def points_in(
-    who: Who, *, now: datetime, limit: int = 50_000
-) -> list[tuple[str, str, datetime | None, bool, float, float]]:
-    """(serial, state, last seen, whether it is silent, lon, lat) of the devices that have coordinates."""
-    found = visible_to(who).filter(lon__isnull=False).order_by("serial")
-    columns = ("serial", "model", "expected_minutes", "state", "last_seen_at", "lon", "lat")
-    after = cache(lambda model, own: allowance(expected_minutes(model, own)))
-    return [
-        (serial, state, seen, seen is not None and seen < now - after(model, own), lon, lat)
-        for serial, model, own, state, seen, lon, lat in found.values_list(*columns)[:limit]
-        if lon is not None and lat is not None
-    ]
-
-
 def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:
     """How many devices there are, by state, and how many of them were silent at ``now``."""
     rows = visible_to(who).values("state").annotate(n=Count("id"))
@@ -115,6 +101,11 @@ def count_by_state(*, who: Who, now: datetime) -> dict[str, int]:
     counts.update({row["state"]: row["n"] for row in rows})
     counts["silent"] = visible_to(who).filter(silent_at(now)).count()
     return counts
+
+
+def count_in(district: Place, *, who: Who) -> int:
+    """How many devices of a district the asker may see, retired ones left out."""
+    return visible_to(who).filter(district=district).exclude(state=Device.RETIRED).count()
 
 
 def count_by_model(*, who: Who) -> dict[str, int]:

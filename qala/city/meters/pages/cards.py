@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +17,7 @@ from qala.city.places.public import find_city, list_places
 from qala.kernel import measures
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.ranges import day_start, local_day
+from qala.kernel.ranges import TimeRange, day_start, local_day
 
 from .. import store
 
@@ -103,6 +105,42 @@ def electricity_by_district(who: Who, bounds: tuple[float, float, float, float] 
 
 def heat_by_district(who: Who, bounds: tuple[float, float, float, float] | None) -> dict[str, Any]:
     return use_by_district(who, bounds, name="meters.heat_kwh")
+
+
+def own(request: HttpRequest, who: Who, parts: list[tuple[Device, TimeRange]]) -> dict[str, Any] | None:
+    """What somebody used by day, of each unit: of devices within the time that the page found to be theirs."""
+    zone = ZoneInfo(settings.TIME_ZONE)
+    by_unit: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for device, span in parts:
+        series = store.find_register(device)
+        if series is None:
+            continue
+        inside = [row for row in store.list_intervals(series.pk, span=span) if span.end is None or row[1] <= span.end]
+        by_unit[series.property, series.unit] += inside
+    found = []
+    for (_property, unit), rows in by_unit.items():
+        if not rows:
+            continue
+        exponent = min(row[3] for row in rows)
+        usable = [row for row in rows if row[4] != "N"]
+        first, last = (local_day(at, zone) for at in (min(row[0] for row in rows), max(row[0] for row in rows)))
+        days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+        sums: dict[Any, int] = {}
+        hours: dict[Any, int] = defaultdict(int)
+        for row in usable:
+            day = local_day(row[0], zone)
+            sums[day] = sums.get(day, 0) + row[2] * 10 ** (row[3] - exponent)
+            hours[day] += row[4] == "A"
+        found.append(
+            {
+                "unit": unit, "exponent": exponent, "total": sum(sums.values()) if sums else None,
+                "hours": sum(hours.values()), "label": _("Consumption by day"),
+                "hours_missing": round(sum((row[1] - row[0]).total_seconds() / 3600 for row in rows if row[4] == "E")),
+                "bars": [float(Decimal(sums[day]).scaleb(exponent)) if day in sums else None for day in days],
+                "days": [{"day": day, "value": sums.get(day), "hours": hours[day]} for day in reversed(days)],
+            }
+        )  # fmt: skip
+    return {"found": found} if found else None
 
 
 def register(request: HttpRequest, who: Who, device: Device, period: Period) -> dict[str, Any] | None:

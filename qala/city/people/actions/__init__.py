@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from .checks import MANAGE
+from .erasure import ask_erasure, cancel_erasure, erase_account, erase_again, erase_due, erase_person
 from .invitations import accept_invitation, invite, invite_again
 from .memberships import end_membership, join
 from .organisations import change_organisation, close_organisation, create_organisation, reopen_organisation
+from .outside import join_outside_account, leave_outside_account
 from .persons import (
     create_first_administrator,
     create_person,
@@ -26,7 +28,9 @@ __all__ = [
     "DEFAULT_ROLES",
     "MANAGE",
     "accept_invitation",
+    "ask_erasure",
     "begin_session",
+    "cancel_erasure",
     "change_organisation",
     "change_role",
     "close_organisation",
@@ -40,10 +44,16 @@ __all__ = [
     "end_membership",
     "end_session",
     "end_sessions",
+    "erase_account",
+    "erase_again",
+    "erase_due",
+    "erase_person",
     "index_persons",
     "invite",
     "invite_again",
     "join",
+    "join_outside_account",
+    "leave_outside_account",
     "note_second_factor",
     "note_seen",
     "prepare_roles",

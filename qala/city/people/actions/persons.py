@@ -219,8 +219,9 @@ def enable_person(*, who: Who, now: datetime, person: Person) -> None:
 @transaction.atomic
 def index_persons() -> None:
     """Have everybody found by search; for a data folder from before there was one."""
-    if search.count("person") < Person.objects.count():
-        rows = Person.objects.values_list("pk", "name", "email")
+    there = Person.objects.filter(erased_at__isnull=True)
+    if search.count("person") < there.count():
+        rows = there.values_list("pk", "name", "email")
         search.put("person", ((key, f"{name} {email}") for key, name, email in rows))
 
 

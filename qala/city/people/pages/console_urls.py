@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import me, organisations, people, roles, tokens
+from . import me, oidc, organisations, people, roles, tokens
 
 app_name = "people"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("people/<uuid:key>/", people.person_page, name="person"),
     path("people/<uuid:key>/disable/", people.disable, name="disable"),
     path("people/<uuid:key>/enable/", people.enable, name="enable"),
+    path("people/<uuid:key>/erase/", people.erase, name="erase"),
     path("people/<uuid:key>/reset-second-factor/", people.reset_second_factor, name="reset_second_factor"),
     path("people/<uuid:key>/invite-again/", people.invite_again, name="invite_again"),
     path("people/<uuid:key>/roles/", people.give_role, name="give_role"),
@@ -31,8 +32,10 @@ urlpatterns = [
     path("me/second-factor/", me.second_factor, name="second_factor"),
     path("me/password/", me.change_password, name="my_password"),
     path("me/tokens/new/", tokens.new_own, name="token_new"),
+    path("tokens/", tokens.token_list, name="tokens"),
     path("tokens/<uuid:key>/renew/", tokens.renew, name="token_renew"),
     path("tokens/<uuid:key>/revoke/", tokens.revoke, name="token_revoke"),
+    path("me/outside/leave/", oidc.leave, name="leave_outside"),
     path("me/sessions/end-others/", me.end_others, name="end_others"),
     path("me/sessions/<uuid:key>/end/", me.end_session, name="end_session"),
 ]

@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.config import get_settings
 from qala.kernel.plug import cards_at
 
 from .. import actions, store
@@ -52,7 +53,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "people/me.html",
         {
             "form": form, "person": person, "sessions": sessions, "others": [one for one in sessions if not one["here"]],
-            "second_factor": store.second_factors_of(person), "tokens": store.list_tokens(who=who, own=True), "memberships": store.memberships_of(person, who=who, now=now),
+            "second_factor": store.second_factors_of(person), "outside": get_settings().oidc_name if store.has_outside_account(person) else "", "tokens": store.list_tokens(who=who, own=True), "memberships": store.memberships_of(person, who=who, now=now),
             "cards": cards_at("people.me", request, who),
         },
     )  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.list_pages import list_answer
 
 from .. import actions, store
 from .forms import NewOrganisationForm, OrganisationForm
@@ -17,20 +18,10 @@ from .shared import MISTAKES, asking, tabs, tell
 
 
 @require_safe
-def organisation_list(request: HttpRequest) -> HttpResponse:
+def organisation_list(request: HttpRequest) -> HttpResponseBase:
     who = asking(request)
-    counts = store.people_by_organisation(who, SYSTEM_CLOCK.now()) if who.may(store.VIEW) else {}
-    return render(
-        request,
-        "people/organisations.html",
-        {
-            "rows": [
-                {"organisation": one, "people": counts.get(one.pk, 0) if who.may(store.VIEW, one.pk) else None}
-                for one in store.list_organisations()
-            ],
-            "tabs": tabs(who), "may_manage": who.scope(actions.MANAGE).everything,
-        },
-    )  # fmt: skip
+    may_manage = who.scope(actions.MANAGE).everything
+    return list_answer(request, store.ORGANISATIONS, "people/organisations.html", tabs=tabs(who), may_manage=may_manage)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.list_pages import list_answer
 
 from .. import actions, store
 from ..models import Person
@@ -21,28 +21,23 @@ from .shared import MISTAKES, asking, city_address, tabs, tell
 MANAGE = actions.MANAGE
 
 
-def _key(text: str) -> str:
-    return str(UUID(text))
-
-
 @require_safe
-def people_list(request: HttpRequest) -> HttpResponse:
-    who, asked = asking(request), request.GET
-    narrowed = store.PersonFilter(
-        query=asked.get("q", "")[:200], organisation=asked.get("organisation", ""), role=asked.get("role", ""),
-        state=asked.get("state", ""),
-    )  # fmt: skip
-    after = decode_cursor(asked["after"], str, _key) if asked.get("after") else ()
-    rows, total, following = store.list_people(narrowed, who=who, now=SYSTEM_CLOCK.now(), after=after)
-    return render(
-        request,
-        "people/list.html",
-        {
-            "rows": rows, "total": total, "next": encode_cursor(*following) if following else "", "narrowed": narrowed,
-            "organisations": store.list_organisations(), "roles": store.list_roles(), "first_page": not after,
-            "states": [Person.ACTIVE, Person.INVITED, Person.DISABLED], "tabs": tabs(who), "may_manage": who.may(MANAGE),
-        },
-    )  # fmt: skip
+def people_list(request: HttpRequest) -> HttpResponseBase:
+    who = asking(request)
+    return list_answer(request, store.PEOPLE, "people/list.html", tabs=tabs(who), may_manage=who.may(MANAGE))
+
+
+@require_POST
+def erase(request: HttpRequest, key: UUID) -> HttpResponse:
+    who, now = asking(request), SYSTEM_CLOCK.now()
+    person = store.get_person(key, who=who, now=now)
+    try:
+        actions.erase_person(who=who, now=now, person=person, why=request.POST.get("why", "")[:500])
+    except MISTAKES as error:
+        messages.error(request, error.what)
+        return redirect("people:person", key=key)
+    messages.success(request, _("The person was erased."))
+    return redirect("people:list")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

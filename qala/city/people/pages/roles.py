@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from qala.kernel import plug
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.list_pages import list_answer
 
 from .. import actions, store
 from ..models import Role
@@ -23,27 +24,10 @@ FIELDS = ("title_kk", "title_ru", "title_en", "permissions", "needs_second_facto
 
 
 @require_safe
-def role_list(request: HttpRequest) -> HttpResponse:
+def role_list(request: HttpRequest) -> HttpResponseBase:
     who = asking(request)
-    titles = {one.key: one.title for one in plug.declared("permissions")}
-    counts = store.people_by_role(who, SYSTEM_CLOCK.now()) if who.may(store.VIEW) else None
-    known = store.list_roles(retired=True)
-    rows = [
-        {
-            "role": role, "permissions": [titles[key] for key in role.permissions if key in titles],
-            "people": counts.get(role.key, 0) if counts is not None else None,
-        }
-        for role in known
-        if role.retired_at is None
-    ]  # fmt: skip
-    return render(
-        request,
-        "people/roles.html",
-        {
-            "rows": rows, "retired": [role for role in known if role.retired_at is not None],
-            "tabs": tabs(who), "may_manage": who.scope(actions.MANAGE).everything, "counted": counts is not None,
-        },
-    )  # fmt: skip
+    may_manage = who.scope(actions.MANAGE).everything
+    return list_answer(request, store.ROLES, "people/roles.html", tabs=tabs(who), may_manage=may_manage)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

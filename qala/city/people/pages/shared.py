@@ -34,6 +34,7 @@ def tabs(who: Who) -> list[dict[str, Any]]:
     found = [
         {"title": _("Organisations"), "url": reverse("people:organisations")},
         {"title": _("Roles"), "url": reverse("people:roles")},
+        {"title": _("API tokens"), "url": reverse("people:tokens")},
     ]
     if who.may(store.VIEW):
         found.insert(0, {"title": _("People"), "url": reverse("people:list")})

@@ -5,20 +5,26 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.list_pages import list_answer
 
 from .. import actions, store
 from ..models import Organisation, Token
 from .forms import TokenForm
-from .shared import MISTAKES, asking, tell
+from .shared import MISTAKES, asking, tabs, tell
 
 RENEWED_DAYS = 365
+
+
+@require_safe
+def token_list(request: HttpRequest) -> HttpResponseBase:
+    return list_answer(request, store.TOKENS, "people/token_list.html", tabs=tabs(asking(request)))
 
 
 @never_cache

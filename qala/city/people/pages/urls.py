@@ -8,10 +8,23 @@ from allauth.mfa.recovery_codes import views as codes
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
-from . import forms, invitation, second_factor
+from qala.kernel.config import get_settings
+
+from . import forms, invitation, oidc, second_factor
+
+
+def outside_name() -> str:
+    """What the sign-in page calls the city's own service; empty where there is none."""
+    held = get_settings()
+    return held.oidc_name if held.oidc_server_url else ""
+
 
 urlpatterns = [
-    path("login/", views.LoginView.as_view(form_class=forms.SignInForm), name="account_login"),
+    path(
+        "login/",
+        views.LoginView.as_view(form_class=forms.SignInForm, extra_context={"outside": outside_name}),
+        name="account_login",
+    ),
     path(
         "login/code/",
         views.RequestLoginCodeView.as_view(form_class=forms.RequestCodeForm),
@@ -64,6 +77,9 @@ urlpatterns = [
     path("2fa/passkeys/<int:pk>/remove/", second_factor.RemovePasskey.as_view(), name="mfa_remove_webauthn"),
     path("2fa/passkeys/reauthenticate/", second_factor.PasskeyAgain.as_view(), name="mfa_reauthenticate_webauthn"),
     path("login/passkey/", second_factor.SignInByPasskey.as_view(), name="mfa_login_webauthn"),
+    path("oidc/", oidc.begin, name="openid_connect_login"),
+    path("oidc/back/", oidc.back, name="openid_connect_callback"),
+    path("oidc/cancelled/", oidc.cancelled, name="socialaccount_login_cancelled"),
     path("2fa/recovery-codes/", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("2fa/recovery-codes/generate/", second_factor.RenewCodes.as_view(), name="mfa_generate_recovery_codes"),
     path("2fa/recovery-codes/download/", codes.download_recovery_codes, name="mfa_download_recovery_codes"),

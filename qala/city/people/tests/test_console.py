@@ -22,6 +22,7 @@ from qala.city.people.models import Membership, Organisation, Person, Role, Sign
 from qala.kernel import console
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.errors import BadInput, Conflict, NotAllowed, NotFound, SignInNeeded
+from qala.kernel.lists import Asked, Look
 from qala.kernel.models import AuditEntry, OutboxEvent
 from tests import factories
 from tests.factories import PASSWORD, US
@@ -88,7 +89,7 @@ def test_an_invited_person_chooses_a_password_and_signs_in(water: Organisation) 
     guest = Client(SERVER_NAME="localhost", headers={"accept-language": "en"})
     way = link()
     assert "Нұрлан" in guest.get(way).content.decode()
-    assert "at least 10" in guest.post(way, {"password1": "short", "password2": "short"}).content.decode().lower()
+    assert "at least 12" in guest.post(way, {"password1": "short", "password2": "short"}).content.decode().lower()
     assert guest.post(way, {"password1": PASSWORD, "password2": "other"}).status_code == 200
     assert guest.post(way, {"password1": PASSWORD, "password2": PASSWORD}).status_code == 302
     row = AuditEntry.objects.order_by("-id")[0]
@@ -355,9 +356,8 @@ def test_nobody_puts_into_a_role_what_they_do_not_hold(water: Organisation) -> N
         )
     with pytest.raises(NotAllowed):
         actions.disable_person(who=chief, now=timezone.now(), person=factories.person("administrator"))
-    for verb in (store.list_people,):
-        with pytest.raises(SignInNeeded):
-            verb(store.PersonFilter(), who=ANONYMOUS, now=timezone.now())
+    with pytest.raises(SignInNeeded):
+        store.PEOPLE.page(Asked(), Look(ANONYMOUS, timezone.now()))
 
 
 def test_every_default_role_reaches_what_it_holds_and_no_further(water: Organisation, power: Organisation) -> None:
@@ -390,11 +390,8 @@ def test_search_filters_and_pages(water: Organisation, power: Organisation) -> N
         actions.set_name(who=US, now=timezone.now(), person=person, name=name)
     now = timezone.now()
 
-    def names(after: Any = (), limit: int = 50, **narrowed: str) -> list[str]:
-        found, _total, _next = store.list_people(
-            store.PersonFilter(**narrowed), who=us, now=now, after=after, limit=limit
-        )
-        return [one.name for one in found]
+    def names(query: str = "", **narrowed: str) -> list[str]:
+        return [one.name for one in store.PEOPLE.page(Asked(query, narrowed), Look(us, now)).rows]
 
     assert names(query="әли") == ["Болат Әлиев", "Әлия Ким"] or names(query="әли") == ["Әлия Ким", "Болат Әлиев"]
     assert names(query="p2@city") == ["Дина"]
@@ -404,9 +401,10 @@ def test_search_filters_and_pages(water: Organisation, power: Organisation) -> N
     every, seen = names(), []
     following: tuple[str, ...] = ()
     while True:
-        page, total, following = store.list_people(store.PersonFilter(), who=us, now=now, after=following, limit=1)
-        assert total == 4
-        seen += [one.name for one in page]
+        page = store.PEOPLE.page(Asked(after=following, limit=1), Look(us, now))
+        assert page.total == 4
+        seen += [one.name for one in page.rows]
+        following = page.following
         if not following:
             break
     assert seen == every

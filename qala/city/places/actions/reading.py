@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from shapely.geometry.base import BaseGeometry
 
 from qala.kernel import geometry
 from qala.kernel.errors import BadInput, TooMuch
@@ -44,7 +45,7 @@ def read_features(
         BadInput: it is no such file at all. Faults of single features are in ``refused``.
         TooMuch: more bytes or features than are read at once.
     """
-    found = _features(data)
+    found = raw_features(data, most=MOST_FEATURES)
     features: dict[str, Feature] = {}
     refused: list[str] = []
     for number, raw in enumerate(found, start=1):
@@ -68,8 +69,16 @@ def read_features(
     return Collection(tuple(features.values()), tuple(refused))
 
 
-def _features(data: bytes) -> list[Any]:
-    """The members of ``features``, unread."""
+def raw_features(data: bytes, *, most: int | None) -> list[Any]:
+    """The members of ``features`` of a GeoJSON FeatureCollection, unread.
+
+    Args:
+        most: more are refused; ``None``: any number.
+
+    Raises:
+        BadInput: it is no such file.
+        TooMuch: more bytes or features than are read at once.
+    """
     if len(data) > MOST_BYTES:
         raise TooMuch(
             _("The file is larger than {most} MiB.").format(most=MOST_BYTES // 1024**2), fix=_("Load it in parts.")
@@ -102,9 +111,9 @@ def _features(data: bytes) -> list[Any]:
     features = found.get("features")
     if not isinstance(features, list) or not features:
         raise BadInput(_("The file holds no features."))
-    if len(features) > MOST_FEATURES:
+    if most is not None and len(features) > most:
         raise TooMuch(
-            _("The file holds {count} features, more than {most}.").format(count=len(features), most=MOST_FEATURES),
+            _("The file holds {count} features, more than {most}.").format(count=len(features), most=most),
             fix=_("Load it in parts."),
         )
     return features
@@ -154,6 +163,11 @@ def _feature(raw: object, where: str, kind: Kind, near: tuple[float, float] | No
         population = rules.population_of(properties)
     except ValueError:
         refuse(_("population is not a whole number of people."))
+    owner, use = properties.get("owner"), properties.get("use")
+    if owner is not None and (kind != "zone" or not isinstance(owner, str) or not owner):
+        refuse(_("owner is not the code of an organisation, or this is no zone."))
+    if use is not None and (kind != "zone" or use not in rules.USES):
+        refuse(_("use is none of {uses}, or this is no zone.").format(uses=", ".join(rules.USES)))
     parent = properties.get("parent")
     if parent is not None and (not isinstance(parent, str) or not parent):
         refuse(_("parent is not the code of a place."))
@@ -167,4 +181,27 @@ def _feature(raw: object, where: str, kind: Kind, near: tuple[float, float] | No
                 lon=round((west + east) / 2, 3), lat=round((south + north) / 2, 3)
             )
         )
-    return Feature(where, code, names, shape, parent if kind != "city" else None, population)
+    return Feature(where, code, names, shape, parent if kind != "city" else None, population, owner, use)
+
+
+def read_outline(data: bytes) -> BaseGeometry:
+    """The one outline of a GeoJSON file: a geometry, a feature, or a collection of one feature.
+
+    Raises:
+        BadInput: it is no such file, or its outline is wrong.
+    """
+    try:
+        found = json.loads(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        raise BadInput(
+            _("The file is not GeoJSON."), fix=_("Export the outline as GeoJSON (RFC 7946), in WGS 84.")
+        ) from None
+    if isinstance(found, dict) and found.get("type") == "FeatureCollection":
+        _check_crs(found.get("crs"))
+        features = found.get("features")
+        if not isinstance(features, list) or len(features) != 1:
+            raise BadInput(_("The file does not hold one outline alone."))
+        found = features[0]
+    if isinstance(found, dict) and found.get("type") == "Feature":
+        found = found.get("geometry")
+    return geometry.from_geojson(found, where=_("the outline"))

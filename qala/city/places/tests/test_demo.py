@@ -15,6 +15,7 @@ from qala.city.places.models import Place
 from qala.kernel import geometry
 from qala.kernel.console import Progress
 from qala.kernel.models import AuditEntry
+from tests import factories
 
 from .conftest import NOW, WHO
 from .facts import DISTRICTS
@@ -87,13 +88,24 @@ def test_the_demo_loads_once_and_again() -> None:
     progress = Progress("demo")
     demo.load(who=WHO, now=NOW, progress=progress)
     assert progress.done == progress.total == 33
-    assert store.count_by_kind() == {"city": 1, "district": 8, "zone": 24, "address": 0}
+    counted = store.count_by_kind()
+    assert (
+        counted == {"city": 1, "district": 8, "zone": 24, "address": counted["address"]} and counted["address"] > 1000
+    )
+    moved = [place.code for place in store.list_places("district", who=WHO) if len(store.history(place)) == 2]
+    assert moved == ["alatau", "auezov"], "one border moved last year"
+    demo.load(who=WHO, now=NOW, progress=Progress("demo"))
+    assert store.count_by_kind() == counted
     assert Place.objects.filter(is_demo=False).count() == 0
     root, medeu = store.city(), Place.objects.get(code="medeu")
     assert (root.name_kk, root.name_en) == ("Алматы", "Almaty")
     assert medeu.names == {"kk": "Медеу ауданы", "ru": "Медеуский район", "en": "Medeu"}
     assert medeu.population == 242_100
-    assert [zone.code for zone in store.children(medeu, who=WHO)] == ["medeu-1", "medeu-2", "medeu-3"]
+    assert [one.code for one in store.children(medeu, who=WHO) if one.kind == "zone"] == [
+        "medeu-1",
+        "medeu-2",
+        "medeu-3",
+    ]
     # the history of devices begins before the demo is made
     long_ago = NOW - timedelta(days=1000)
     assert store.locate_points(*DISTRICTS["medeu"].arrays, at=long_ago).tolist() == [medeu.pk]
@@ -123,3 +135,14 @@ def test_the_schematic_is_for_the_demo_only() -> None:
     lines = store.schematic_lines()["features"]
     assert {one["properties"]["kind"] for one in lines} == {"water", "street"}
     assert len(lines) == len(drawn("river")) + len(drawn("street"))
+
+
+@pytest.mark.django_db
+def test_utilities_have_zones_of_their_own_that_reach_over_districts() -> None:
+    for code in ("demo-water", "demo-power", "demo-heat"):
+        factories.organisation(code)
+    demo.load(who=WHO, now=NOW, progress=Progress("demo"))
+    for owner, use, count in (("demo-water", "water", 12), ("demo-power", "electricity", 9), ("demo-heat", "heat", 6)):
+        found = list(store.find_places(store.PlaceFilter(owner=owner, use=use), who=WHO))
+        assert (len(found), all(one.is_demo for one in found)) == (count, True)
+    assert store.count_by_kind()["zone"] == 24 + 27

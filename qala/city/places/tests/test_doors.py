@@ -123,7 +123,7 @@ def test_lists_are_public_and_without_addresses(client: Client, load: Load) -> N
     west = found["items"][2]
     assert west | {"id": "", "label": ""} == {
         "code": "west", "id": "", "kind": "district", "name": "Батыс", "translated": True,
-        "names": {"kk": "Батыс", "ru": "", "en": "West"}, "parent": "almaty", "label": "",
+        "names": {"kk": "Батыс", "ru": "", "en": "West"}, "parent": "almaty", "owner": None, "use": None, "label": "",
         "bbox": [76.8, 43.2, pytest.approx(76.9), pytest.approx(43.3)], "area_km2": pytest.approx(90.2, abs=0.2),
         "population": None, "is_demo": False,
     }  # fmt: skip

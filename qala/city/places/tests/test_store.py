@@ -29,7 +29,7 @@ OF_AN_ORGANISATION = Who("person", "engineer", grants={"places.view": Scope(orga
 def tree(load: Load) -> None:
     load(TWO)
     load([feature(square(76.81, 43.21, 0.03), code="z1", name_en="Zone 1")], "zone")
-    load([feature(shapely.Point(76.82, 43.22), code="a1", name="Abai 10")], "address")
+    load([feature(shapely.Point(76.82, 43.22), code="a1", name="Abai 10", parent="z1")], "address")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_lists(tree: None) -> None:
     assert codes(parent="almaty") == ["east", "west"]
     assert codes(after="east", limit=1) == ["west"]
     assert codes("zone", parent="west") == ["z1"]
-    assert store.status() == {"districts": 2, "zones": 1, "addresses": 1}
+    assert store.status() == {"districts": 2, "zones": 1, "addresses": 1, "base_map": "none"}
 
 
 def test_no_city_yet() -> None:

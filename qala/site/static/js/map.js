@@ -2,7 +2,7 @@
  * The console's map: the city's own shapes, one theme at a time, and a list beside it that says the same.
  *
  * <script type="application/json" id="map-config">:
- *   {"ground": [{"key", "title", "url"}], "themes": [{"key", "title", "url"}], "tiles": "https://…/{z}/{x}/{y}.png" | "", "attribution": "…"}
+ *   {"ground": [{"key", "title", "url"}], "themes": [{"key", "title", "url"}], "tiles": "https://…/{z}/{x}/{y}.png" | "", "attribution": "…", "base": see basemap.js}
  *
  * A layer's URL answers a GeoJSON FeatureCollection. Of a feature it reads
  *   id               (or properties.key, .id) what the list, the map and the address bar know it by
@@ -12,14 +12,17 @@
  *              .state  ok | warn | bad | info | mute          .word   the state in words
  *              .url    the thing's own page                   .facts  [[title, text], …] shown when it is picked
  *              .kind   of ground lines: "river" or "water", else a street
+ *              .count  how many things a point stands for   .bad    how many of them are in the worst state
  * and of the collection (all optional)
  *   unit, title, period    for the legend: what the colours mean, in which unit, of which time
  *   states                 {"bad": "silent", …}: words of the states; order of the legend
  *   attribution            shown on the map
+ *   partial                another view (?bounds=west,south,east,north) has another answer
  *
  * The address bar holds theme ("ground" for none), pick and place (zoom/latitude/longitude), so a view can be sent to somebody.
  */
 import * as maplibre from "../vendor/maplibre/maplibre-gl.mjs";
+import { baseMap } from "./basemap.js";
 import { announce, colour, count, el, icon, number, say, unit, withUnit, words } from "./format.js";
 
 const page = document.getElementById("map-page");
@@ -156,7 +159,9 @@ function style() {
   const ramp = ["ramp-1", "ramp-2", "ramp-3", "ramp-4", "ramp-5"].map((token) => tones[token]);
   const fill = ["case", ["==", ["typeof", ["get", "value"]], "number"], classColour(ramp), tones.card];
   const picked = ["==", ["get", "id"], state.pick ?? ""];
-  const ringed = [">=", ["/", ["get", "bad"], ["get", "point_count"]], RING];
+  const many = ["any", ["has", "point_count"], ["has", "count"]];
+  const total = ["coalesce", ["get", "sum"], ["get", "count"], 1];
+  const ringed = [">=", ["/", ["coalesce", ["get", "bad"], 0], total], RING];
   const layers = [{ id: "ground", type: "background", paint: { "background-color": tones.sunk } }];
   const sources = {
     areas: { type: "geojson", data: { ...EMPTY, features: areas() } },
@@ -165,7 +170,7 @@ function style() {
     themeAreas: { type: "geojson", data: { ...EMPTY, features: features.filter((one) => !isPoint(one)) } },
     themePoints: {
       type: "geojson", data: { ...EMPTY, features: features.filter(isPoint) }, cluster: true, clusterRadius: 44, clusterMaxZoom: 15,
-      clusterProperties: { bad: ["+", ["case", ["==", ["get", "state"], "bad"], 1, 0]], warn: ["+", ["case", ["==", ["get", "state"], "warn"], 1, 0]] },
+      clusterProperties: { sum: ["+", ["coalesce", ["get", "count"], 1]], bad: ["+", ["case", ["has", "bad"], ["get", "bad"], ["==", ["get", "state"], "bad"], 1, 0]], warn: ["+", ["case", ["==", ["get", "state"], "warn"], 1, 0]] },
     },
     picked: { type: "geojson", data: pickedShape() },
   };
@@ -173,11 +178,14 @@ function style() {
     sources.tiles = { type: "raster", tiles: [config.tiles], tileSize: 256, attribution: config.attribution };
     layers.push({ id: "tiles", type: "raster", source: "tiles", paint: { "raster-opacity": 0.75 } });
   }
-  const over = config.tiles ? 0.25 : 1;
+  const base = baseMap(config.base, tones);
+  Object.assign(sources, base.sources);
+  layers.push(...base.layers);
+  const over = config.tiles || config.base ? 0.25 : 1;
   const line = { "line-cap": "round", "line-join": "round" };
   layers.push(
     { id: "areas", type: "fill", source: "areas", paint: { "fill-color": tones.card, "fill-opacity": over } },
-    { id: "theme-areas", type: "fill", source: "themeAreas", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": fill, "fill-opacity": config.tiles ? 0.8 : 1 } },
+    { id: "theme-areas", type: "fill", source: "themeAreas", filter: ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], paint: { "fill-color": fill, "fill-opacity": config.tiles ? 0.8 : config.base ? 0.6 : 1 } },
     { id: "theme-none", type: "fill", source: "themeAreas", filter: ["all", ["match", ["geometry-type"], ["Polygon", "MultiPolygon"], true, false], ["!=", ["typeof", ["get", "value"]], "number"]], paint: { "fill-pattern": "hatch", "fill-opacity": 0.7 } },
     { id: "streets", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["river", "water"], false, true], layout: line, paint: { "line-color": tones.line, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 0.5, 14, 3] } },
     { id: "rivers", type: "line", source: "lines", filter: ["match", ["get", "kind"], ["river", "water"], true, false], layout: line, paint: { "line-color": tones.sky, "line-opacity": 0.45, "line-width": ["interpolate", ["linear"], ["zoom"], 9, 1, 14, 4] } },
@@ -191,21 +199,21 @@ function style() {
       paint: { "text-color": tones.ink, "text-halo-color": tones.card, "text-halo-width": 1.6 },
     },
     {
-      id: "clusters", type: "circle", source: "themePoints", filter: ["has", "point_count"],
+      id: "clusters", type: "circle", source: "themePoints", filter: many,
       paint: {
         "circle-color": tones.brand, "circle-opacity": 0.92,
-        "circle-radius": ["interpolate", ["linear"], ["log10", ["get", "point_count"]], 0, 12, 2, 17, 4.5, 28],
+        "circle-radius": ["interpolate", ["linear"], ["log10", total], 0, 12, 2, 17, 4.5, 28],
         "circle-stroke-width": ["case", ringed, 3, 1.5],
         "circle-stroke-color": ["case", ringed, tones.apple, tones.card],
       },
     },
     {
-      id: "cluster-counts", type: "symbol", source: "themePoints", filter: ["has", "point_count"],
-      layout: { "text-field": ["number-format", ["get", "point_count"], { locale: words.thousand === "," ? "en" : "ru" }], "text-font": FONT, "text-size": 12, "text-allow-overlap": true },
+      id: "cluster-counts", type: "symbol", source: "themePoints", filter: many,
+      layout: { "text-field": ["number-format", total, { locale: words.thousand === "," ? "en" : "ru" }], "text-font": FONT, "text-size": 12, "text-allow-overlap": true },
       paint: { "text-color": tones["on-brand"] },
     },
     {
-      id: "points", type: "symbol", source: "themePoints", filter: ["!", ["has", "point_count"]],
+      id: "points", type: "symbol", source: "themePoints", filter: ["!", many],
       layout: {
         "icon-image": ["concat", "state-", ["coalesce", ["get", "state"], "ok"]], "icon-allow-overlap": true,
         "icon-size": ["case", picked, 0.72, 0.5], "symbol-sort-key": ["match", ["get", "state"], "bad", 3, "warn", 2, 1],
@@ -273,11 +281,13 @@ function start() {
   map.on("moveend", () => {
     const at = map.getCenter();
     remember("place", `${map.getZoom().toFixed(2)}/${at.lat.toFixed(4)}/${at.lng.toFixed(4)}`);
-    if (state.data?.features.some(isPoint)) list();
+    if (state.data?.partial) refresh();
+    else if (state.data?.features.some(isPoint)) list();
   });
   map.once("load", () => {
     $("map-wait").hidden = true;
     page.dataset.ready = "";
+    if (state.data?.partial) refresh();
   });
   map.on("click", clicked);
   for (const layer of ["areas", "theme-areas", "theme-lines", "points", "clusters"]) {
@@ -289,10 +299,15 @@ function start() {
 async function clicked(event) {
   const near = [[event.point.x - 6, event.point.y - 6], [event.point.x + 6, event.point.y + 6]];
   const [cluster] = map.queryRenderedFeatures(near, { layers: ["clusters"] });
+  if (cluster && !cluster.properties.cluster) {
+    pick(cluster.properties.id, { scroll: true });
+    map.easeTo({ center: cluster.geometry.coordinates, zoom: Math.min(map.getZoom() + 2, 18) });
+    return;
+  }
   if (cluster) {
     const zoom = await map.getSource("themePoints").getClusterExpansionZoom(cluster.properties.cluster_id);
     map.easeTo({ center: cluster.geometry.coordinates, zoom: Math.min(zoom + 0.2, 18) });
-    announce(count("cluster", cluster.properties.point_count));
+    announce(count("cluster", cluster.properties.sum));
     return;
   }
   const [point] = map.queryRenderedFeatures(near, { layers: ["points"] });
@@ -333,7 +348,7 @@ function list() {
   const rank = (one) => STATES.indexOf(one.properties.state ?? "ok");
   found.sort((a, b) =>
     points
-      ? rank(a) - rank(b) || String(a.properties.name).localeCompare(String(b.properties.name), words.language)
+      ? rank(a) - rank(b) || (b.properties.count ?? 0) - (a.properties.count ?? 0) || String(a.properties.name).localeCompare(String(b.properties.name), words.language)
       : (b.properties.value ?? -Infinity) - (a.properties.value ?? -Infinity) || String(a.properties.name).localeCompare(String(b.properties.name), words.language),
   );
   const rows = found.slice(0, MOST_ROWS).map((feature) => {
@@ -348,7 +363,7 @@ function list() {
   const focused = document.activeElement?.dataset?.id;
   $("map-list").replaceChildren(...rows);
   if (focused) $("map-list").querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-  $("map-list-head").hidden = features.length <= 12;
+  $("map-list-head").hidden = features.length <= 12 || features.some((one) => one.properties.count);
   $("map-count").textContent = found.length > MOST_ROWS ? say("cut", { shown: number(MOST_ROWS), all: number(found.length) }) : count("shown", found.length);
 }
 
@@ -390,22 +405,25 @@ function legend() {
   }
   const present = new Map();
   for (const one of features) if (isPoint(one)) present.set(one.properties.state ?? "ok", wordOf(one) || present.get(one.properties.state) || "");
+  const together = features.some((one) => one.properties.count);
   for (const name of Object.keys(data.states ?? {}).length ? Object.keys(data.states) : STATES) {
-    if (present.has(name)) key((pen, size) => drawState(pen, name, size), present.get(name) || data.states?.[name] || name);
+    if (present.has(name) && !together) key((pen, size) => drawState(pen, name, size), present.get(name) || data.states?.[name] || name);
   }
-  if (present.has("bad") && features.length > 20) {
-    key((pen) => {
-      pen.beginPath();
-      pen.arc(18, 18, 13, 0, 2 * Math.PI);
-      pen.fillStyle = tones.brand;
-      pen.strokeStyle = tones.apple;
-      pen.lineWidth = 5;
-      pen.fill();
-      pen.stroke();
-    }, say("cluster_bad", { word: present.get("bad") || data.states?.bad || "" }));
+  const circle = (ring) => (pen) => {
+    pen.beginPath();
+    pen.arc(18, 18, 13, 0, 2 * Math.PI);
+    pen.fillStyle = tones.brand;
+    pen.strokeStyle = ring ? tones.apple : tones.card;
+    pen.lineWidth = ring ? 5 : 2;
+    pen.fill();
+    pen.stroke();
+  };
+  if (together) key(circle(false), data.states?.ok ?? "");
+  if (present.has("bad") && (together || features.length > 20)) {
+    key(circle(true), together ? data.states.bad : say("cluster_bad", { word: present.get("bad") || data.states?.bad || "" }));
   }
   place.append(items);
-  const known = features.filter((one) => isPoint(one) || typeof one.properties.value === "number").length;
+  const known = features.filter((one) => isPoint(one) || typeof one.properties.value === "number").reduce((sum, one) => sum + (one.properties.count ?? 1), 0);
   if (known) place.append(el("span", { class: "soft" }, count("count", known)));
 }
 
@@ -475,6 +493,28 @@ async function choose(key, { keepPick = false } = {}) {
   state.breaks = breaksOf(values);
   if (!keepPick && !all().some((one) => one.properties.id === state.pick)) state.pick = null;
   if (!keepPick) remember("pick", state.pick);
+  redraw();
+  list();
+  panel();
+}
+
+/** Asks anew what the present view shows of a theme that is larger than one answer. */
+async function refresh() {
+  const theme = state.theme;
+  const view = map.getBounds();
+  const inside = (at, most) => Math.min(Math.max(at, -most), most).toFixed(4);
+  const box = [inside(view.getWest(), 180), inside(view.getSouth(), 90), inside(view.getEast(), 180), inside(view.getNorth(), 90)].join(",");
+  const wanted = `${theme.url}${theme.url.includes("?") ? "&" : "?"}bounds=${box}`;
+  state.wanted = wanted;
+  try {
+    const found = await ask(wanted);
+    if (state.wanted !== wanted || state.theme !== theme) return; // the view moved on
+    state.data = found;
+  } catch (error) {
+    console.error(error);
+    announce(say("not_loaded"));
+    return;
+  }
   redraw();
   list();
   panel();

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from qala.kernel.ids import new_id
 from qala.kernel.lake import LakeTable
 
-from .rules import SERIAL
+from ..rules import SERIAL
 
 
 class RefusalReason(models.TextChoices):
@@ -124,6 +124,8 @@ class Device(models.Model):
             models.Index(
                 fields=["expected_minutes"], condition=Q(expected_minutes__isnull=False), name="device_by_expected"
             ),
+            models.Index(fields=["h3_cell", "owner", "state"], name="device_by_cell"),
+            models.Index(fields=["lat", "lon", "owner", "state"], name="device_by_position"),
             models.Index(fields=["meter_point"], condition=~Q(meter_point=""), name="device_by_meter_point"),
         ]
 
@@ -132,7 +134,7 @@ class Device(models.Model):
 
 
 class DeviceStay(models.Model):
-    """Where a device stood before it was moved, over ``[valid_from, valid_to)``; ``None``: since ever.
+    """Where a device stood before it was moved, or before a border was, over ``[valid_from, valid_to)``; ``None``: since ever.
 
     Where it stands now is on the device itself, so that a device that never moved has none of these.
     """
@@ -178,6 +180,7 @@ class DeviceChange(models.Model):
     """What happened to a device at an instant, who entered it and why."""
 
     MOVED, RETIRED, SWAPPED_OUT, SWAPPED_IN = "moved", "retired", "swapped_out", "swapped_in"
+    BORDER_MOVED = "border_moved"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     device = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="changes")
@@ -193,7 +196,8 @@ class DeviceChange(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind__in=["moved", "retired", "swapped_out", "swapped_in"]), name="device_change_known_kind"
+                condition=Q(kind__in=["moved", "retired", "swapped_out", "swapped_in", "border_moved"]),
+                name="device_change_known_kind",
             ),
         ]
         indexes = [models.Index(fields=["device", "at"], name="device_change_by_device")]

@@ -22,8 +22,8 @@ from qala.kernel.instants import Instant
 from qala.kernel.list_commands import export_command
 from qala.kernel.paging import span_of
 
-from . import actions, store
-from .models import DeviceLoad, DeviceRefusal, RefusalReason
+from .. import actions, store
+from ..models import DeviceLoad, DeviceRefusal, RefusalReason
 
 SUMMARY = {
     "read": _("rows read"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
@@ -18,17 +20,18 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from qala.kernel import plug, search
+from qala.kernel import plug
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.config import get_settings
 from qala.kernel.errors import NotFound
 from qala.kernel.secret import secret_hash
 
-from . import rules
-from .models import IN_STATE, Membership, Organisation, Person, Role, SignIn, Token
+from .. import rules
+from ..models import ErasureRequest, Membership, Organisation, Person, Role, SignIn, Token
 
 VIEW = "people.view"
 INVITATION_DAYS = 7
+EMAILS_AT_ONCE = 5000
 log = structlog.get_logger(__name__)
 _signer = Signer(salt="qala.people.invitation", sep=".")  # a colon ends a link in some mail programs
 
@@ -99,7 +102,7 @@ def organisations_by_id(ids: set[UUID]) -> dict[UUID, Organisation]:
 def find_person(email: str, *, who: Who, now: datetime) -> Person | None:
     """The person of that e-mail address where the asker may know of them: themselves, or one of an organisation
     (or city) that their ``people.view`` reaches."""
-    person = Person.objects.filter(email=email.strip().lower()).first()
+    person = Person.objects.filter(email=email.strip().lower(), erased_at__isnull=True).first()
     if person is None or person.pk == who.id:
         return person
     scope = who.scope("people.view")
@@ -107,6 +110,15 @@ def find_person(email: str, *, who: Who, now: datetime) -> Person | None:
         return person
     of_theirs = open_at(now).filter(person=person, organisation__in=scope.organisations)
     return person if scope and of_theirs.exists() else None
+
+
+def persons_by_email(emails: Collection[str], *, who: Who, now: datetime) -> dict[str, Person]:
+    """The persons of e-mail addresses (in lower case) whom the asker may know of; few queries for many addresses."""
+    wanted, found = sorted(set(emails)), {}
+    for start in range(0, len(wanted), EMAILS_AT_ONCE):
+        some = visible_to(who, now).filter(email__in=wanted[start : start + EMAILS_AT_ONCE])
+        found.update({person.email: person for person in some})
+    return found
 
 
 def persons_only_in(organisations: frozenset[UUID]) -> QuerySet[Person, Any]:
@@ -156,24 +168,6 @@ def administrators(now: datetime, *, without: Collection[UUID] = ()) -> dict[UUI
     return dict(held.values_list("person_id", "person__is_demo"))
 
 
-@dataclass(frozen=True, slots=True)
-class PersonFilter:
-    """What a list of persons is narrowed to; empty fields do not narrow.
-
-    Args:
-        query: pieces of name or e-mail address.
-        organisation: code; ``role``: key; ``state``: of ``Person.state``.
-    """
-
-    query: str = ""
-    organisation: str = ""
-    role: str = ""
-    state: str = ""
-
-    def __bool__(self) -> bool:
-        return any((self.query.strip(), self.organisation, self.role, self.state))
-
-
 def not_ended(now: datetime) -> QuerySet[Membership]:
     """Memberships that hold at an instant or will hold."""
     return Membership.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=now))
@@ -190,48 +184,16 @@ def visible_memberships(who: Who, now: datetime, permission: str = VIEW) -> Quer
 
 def visible_to(who: Who, now: datetime) -> QuerySet[Person]:
     """The persons that the asker may know of: all, or those with a role in their organisations, and themselves."""
+    there = Person.objects.filter(erased_at__isnull=True)
     if who.scope(VIEW).everything:
-        return Person.objects.all()
+        return there
     theirs = visible_memberships(who, now).order_by().values("person_id")
-    return Person.objects.filter(Q(pk__in=theirs) | Q(pk=_self(who), pk__isnull=False))
+    return there.filter(Q(pk__in=theirs) | Q(pk=_self(who), pk__isnull=False))
 
 
 def _self(who: Who) -> UUID | None:
     """The person that asks in person: a token does not see its owner by being theirs."""
     return who.id if who.kind == "person" else None
-
-
-def list_people(
-    narrowed: PersonFilter, *, who: Who, now: datetime, after: Sequence[str] = (), limit: int = 50
-) -> tuple[list[Person], int, tuple[str, ...]]:
-    """A page of persons by name, each with ``shown_memberships``; how many there are; where the next page begins.
-
-    Args:
-        after: what the page before gave as its end.
-    """
-    who.require(VIEW)
-    found = visible_to(who, now)
-    if narrowed.query.strip():
-        found = found.filter(pk__in=search.matching("person", narrowed.query))
-    if narrowed.state:
-        found = found.filter(IN_STATE[narrowed.state]) if narrowed.state in IN_STATE else found.none()
-    if narrowed.organisation or narrowed.role:
-        held = visible_memberships(who, now).order_by()
-        if narrowed.organisation:
-            held = held.filter(organisation__code=narrowed.organisation)
-        if narrowed.role:
-            held = held.filter(role=narrowed.role)
-        found = found.filter(pk__in=held.values("person_id"))
-    total = found.count()
-    if len(after) == 2:
-        found = found.filter(Q(name__gt=after[0]) | Q(name=after[0], pk__gt=UUID(after[1])))
-    shown = Prefetch("memberships", visible_memberships(who, now), to_attr="shown_memberships")
-    rows: list[Person] = [*found.order_by("name", "pk").prefetch_related(shown)[: limit + 1]]  # type: ignore[no-redef]
-    following: tuple[str, ...] = ()
-    if len(rows) > limit:
-        rows = rows[:limit]
-        following = (rows[-1].name, str(rows[-1].pk))
-    return rows, total, following
 
 
 def get_person(key: UUID, *, who: Who, now: datetime) -> Person:
@@ -369,6 +331,11 @@ def second_factors_of(person: Person) -> SecondFactors:
     )
 
 
+def has_outside_account(person: Person) -> bool:
+    """Whether an account of the city's own sign-in service is joined to this person's."""
+    return bool(SocialAccount.objects.filter(user_id=person.pk).exists())
+
+
 def own_sessions(who: Who) -> QuerySet[SignIn]:
     """One's own sessions; nobody's for who is no person."""
     own = _self(who)
@@ -450,6 +417,43 @@ def get_token(key: UUID, *, who: Who) -> Token:
     return found
 
 
+def find_erasure(person: Person) -> ErasureRequest | None:
+    """The person's request for erasure that is neither done nor cancelled."""
+    return ErasureRequest.objects.filter(person=person, cancelled_at__isnull=True, done_at__isnull=True).first()
+
+
+def export_of(person: UUID) -> dict[str, list[dict[str, Any]]]:
+    """What people know of a person, for their own copy; nothing of it is a secret that lets somebody in."""
+    held = Person.objects.filter(pk=person)
+    columns: dict[str, tuple[QuerySet[Any], str]] = {
+        "account": (held, "id email name language is_active is_demo joined_at last_login invited_at"),
+        "memberships": (Membership.objects.filter(person=person), "role_id organisation__code valid_from valid_to"),
+        "sign_ins": (SignIn.objects.filter(person=person), "began_at last_seen_at address agent"),
+        "tokens": (
+            Token.objects.filter(person=person),
+            "name permissions organisations made_at expires_at last_used_at revoked_at",
+        ),
+        "second_factors": (Authenticator.objects.filter(user_id=person), "type created_at last_used_at"),
+        "email_addresses": (EmailAddress.objects.filter(user_id=person), "email verified primary"),
+        "erasure_requests": (ErasureRequest.objects.filter(person=person), "asked_at due_at cancelled_at done_at"),
+    }
+    return {
+        name: [{key: _json(value) for key, value in row.items()} for row in rows.order_by("pk").values(*fields.split())]
+        for name, (rows, fields) in columns.items()
+    }
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
+
+
 def status() -> dict[str, int]:
     """What ``qala status`` tells of this matter."""
     return {"people": Person.objects.filter(is_active=True).count(), "organisations": Organisation.objects.count()}
+
+
+# they are declared over the reads above
+from .lists import ORGANISATIONS as ORGANISATIONS  # noqa: E402
+from .lists import PEOPLE as PEOPLE  # noqa: E402
+from .lists import ROLES as ROLES  # noqa: E402
+from .lists import TOKENS as TOKENS  # noqa: E402

@@ -17,8 +17,8 @@ from qala.kernel.list_pages import asked_by_api, next_cursor
 from qala.kernel.lists import Look
 from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor, span_of
 
-from . import actions, store
-from .models import DeviceChange
+from .. import actions, store
+from ..models import DeviceChange
 
 Why = Annotated[str, Field(max_length=500, pattern="^[^\\x00]*$")]
 devices = Router(tags=["devices"])
@@ -104,7 +104,7 @@ class SwapIn(Schema):
 
 
 class ChangeOut(Schema):
-    """What happened to a device; `kind` is `moved`, `retired`, `swapped_out` or `swapped_in`."""
+    """What happened to a device; `kind` is `moved`, `retired`, `swapped_out`, `swapped_in` or `border_moved`."""
 
     kind: str
     at: datetime

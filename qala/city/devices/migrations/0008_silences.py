@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("devices", "0006_credentials_of_devices"),
+        ("devices", "0007_map"),
     ]
 
     operations = [

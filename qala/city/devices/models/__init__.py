@@ -1,0 +1,35 @@
+from .devices import (
+    READINGS,
+    REFUSALS,
+    Device,
+    DeviceChange,
+    DeviceCredential,
+    DeviceLoad,
+    DeviceRefusal,
+    DeviceSilence,
+    DeviceStay,
+    Load,
+    RefusalReason,
+    Series,
+)
+from .occupancy import ClaimAttempt, ClaimCode, DevicePoint, Occupancy, OccupancyRefusal
+
+__all__ = [
+    "READINGS",
+    "REFUSALS",
+    "ClaimAttempt",
+    "ClaimCode",
+    "Device",
+    "DeviceChange",
+    "DeviceCredential",
+    "DeviceLoad",
+    "DevicePoint",
+    "DeviceRefusal",
+    "DeviceSilence",
+    "DeviceStay",
+    "Load",
+    "Occupancy",
+    "OccupancyRefusal",
+    "RefusalReason",
+    "Series",
+]
