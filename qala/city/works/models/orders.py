@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import F, Q
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.ids import new_id
@@ -20,7 +20,7 @@ class OrderState(models.TextChoices):
     ORDERED = "ordered", _("ordered")
     ACCEPTED = "accepted", _("accepted")
     UNDER_WAY = "under_way", _("under way")
-    DONE = "done", _("done")
+    DONE = "done", pgettext_lazy("work order", "done")
     CHECKED = "checked", _("checked")
     RETURNED = "returned", _("sent back")
     CANCELLED = "cancelled", _("cancelled")

@@ -87,7 +87,7 @@ def shown_order(order: WorkOrder, who: Who, *, with_map: bool = True) -> dict[st
     may_do = order.state in WORKED_ON and who.may("works.do", order.contractor_id)
     return {
         "order": order, "parts": parts, "is_overdue": is_overdue(order, now), "unticked": unticked, "map": drawn,
-        "on_map": on_map("works.orders", order.number), "steps": steps_for(order, who),
+        "on_map": on_map("works.orders", order.number) if who.may("works.view") else "", "steps": steps_for(order, who),
         "may_change": order.state in EDITABLE and who.may("works.order", order.owner_id),
         "may_do": may_do, "may_add_photo": actions.may_add_photo(order, who),
         "may_see_asset": order.asset is not None and who.may("works.view", order.asset.owner_id),
