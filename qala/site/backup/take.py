@@ -30,7 +30,7 @@ from .databases import Snapshot, snapshot
 from .manifest import NAME, UNFINISHED, Kept, Manifest, Moved, copied, hashed, list_complete, read
 
 # Of the data folder: what is made anew, what is secret, what is a message on its way, and what is copied as a database.
-LEFT_OUT = {"run", "tmp", "static", "logs", "outgoing-mail", "lost+found", "secret_key", "qala.toml"}
+LEFT_OUT = {"run", "tmp", "static", "logs", "outgoing-mail", "outgoing-sms", "lost+found", "secret_key", "qala.toml"}
 SETTINGS = "settings.toml"
 LOCK = ".lock"  # held while a back-up is written
 # Settings that are of the machine rather than of the city.
