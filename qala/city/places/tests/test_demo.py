@@ -101,7 +101,11 @@ def test_the_demo_loads_once_and_again() -> None:
     assert (root.name_kk, root.name_en) == ("Алматы", "Almaty")
     assert medeu.names == {"kk": "Медеу ауданы", "ru": "Медеуский район", "en": "Medeu"}
     assert medeu.population == 242_100
-    assert [one.code for one in store.children(medeu, who=WHO) if one.kind == "zone"] == ["medeu-1", "medeu-2", "medeu-3"]
+    assert [one.code for one in store.children(medeu, who=WHO) if one.kind == "zone"] == [
+        "medeu-1",
+        "medeu-2",
+        "medeu-3",
+    ]
     # the history of devices begins before the demo is made
     long_ago = NOW - timedelta(days=1000)
     assert store.locate_points(*DISTRICTS["medeu"].arrays, at=long_ago).tolist() == [medeu.pk]
