@@ -179,3 +179,13 @@ def test_layers_of_the_map() -> None:
     assert len(districts) == 8
     assert {"key", "name", "kind"} <= set(districts[0]["properties"])
     assert len(layers.schematic(ANONYMOUS)["features"]) == len(store.schematic_lines()["features"]) > 40
+
+
+def test_the_zones_of_the_map_are_lines_with_areas(load: Load) -> None:
+    load(TWO)
+    load([feature(square(76.81, 43.21, 0.02), code="z", name_en="Z")], "zone")
+    found = layers.zones(ANONYMOUS)
+    (zone,) = found["features"]
+    assert zone["geometry"]["type"] == "LineString" and found["unit"] == "km2"
+    assert zone["properties"]["value"] == pytest.approx(3.61, abs=0.05)
+    assert zone["properties"]["url"] == "/console/places/place/z/"
