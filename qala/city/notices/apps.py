@@ -4,7 +4,19 @@ from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Card, Command, Heard, Job, MatterConfig, MenuEntry, Permission, Personal, Plug, Tool
+from qala.kernel.plug import (
+    Card,
+    Command,
+    Heard,
+    Job,
+    Listed,
+    MatterConfig,
+    MenuEntry,
+    Permission,
+    Personal,
+    Plug,
+    Tool,
+)
 
 
 class NoticesConfig(MatterConfig):
@@ -19,6 +31,7 @@ class NoticesConfig(MatterConfig):
             urls={"console/notices/": "qala.city.notices.pages.urls", "notices/": "qala.city.notices.pages.open_urls"},
             api={"notices": "qala.city.notices.api.router"},
             menu=(MenuEntry(_("Deliveries"), "notices:deliveries", "mail", "notices.manage", 85),),
+            lists=(Listed("qala.city.notices.store.DELIVERIES", "notices:deliveries"),),
             tools=(Tool(_("Notices"), "notices:list", "bell", "qala.city.notices.store.count_unread"),),
             cards=(
                 Card("notices.me", "people.me", "notices/card_me.html", "qala.city.notices.pages.cards.me", "", 10),

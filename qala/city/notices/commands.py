@@ -44,16 +44,14 @@ def _person(email: str) -> Person:
 def list_deliveries(person: str, kind: str, state: str | None, limit: int) -> None:
     narrowed = store.DeliveryFilter(person=person, kind=kind, state=state or "")
     rows, _more = store.list_deliveries(narrowed, who=_operator(), limit=limit)
-    shown = []
-    for row in rows:
-        tries = list(row.tries.all())
-        shown.append(
-            {
-                "made_at": row.made_at, "kind": row.notice.kind, "email": row.address or row.notice.person.email,
-                "channel": row.channel, "state": row.state, "attempts": row.attempts,
-                "reason": tries[-1].reason if tries else "", "id": row.pk,
-            }
-        )  # fmt: skip
+    shown = [
+        {
+            "made_at": row.made_at, "kind": row.notice.kind, "email": row.address or row.notice.person.email,
+            "channel": row.channel, "state": row.state, "attempts": row.attempts, "reason": store.last_reason(row),
+            "id": row.pk,
+        }
+        for row in rows
+    ]  # fmt: skip
     console.table("delivery", shown, DELIVERY)
 
 

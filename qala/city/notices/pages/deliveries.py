@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor
+from qala.kernel.list_pages import list_answer
 
 from .. import actions, store
 from ..models import Delivery
@@ -36,30 +36,14 @@ def shown(row: Delivery) -> dict[str, Any]:
     tries = list(row.tries.all())
     return {
         "delivery": row, "person": row.notice.person, "kind": store.title_of(row.notice.kind), "badge": BADGES[row.state],
-        "tries": tries, "reason": tries[-1].reason if tries else "",
+        "tries": tries,
         "may_repeat": row.channel == Delivery.EMAIL and row.state in (Delivery.FAILED, Delivery.GIVEN_UP),
     }  # fmt: skip
 
 
 @require_safe
-def delivery_list(request: HttpRequest) -> HttpResponse:
-    asked, cursor = request.GET, request.GET.get("after", "")
-    narrowed = store.DeliveryFilter(
-        person=asked.get("person", "")[:200], kind=asked.get("kind", ""), state=asked.get("state", ""),
-        channel=asked.get("channel", ""),
-    )  # fmt: skip
-    after = decode_cursor(cursor, cursor_instant, UUID) if cursor else ()
-    rows, following = store.list_deliveries(narrowed, who=request.who, after=after)  # type: ignore[attr-defined]
-    return render(
-        request,
-        "notices/deliveries.html",
-        {
-            "rows": [shown(row) for row in rows], "narrowed": narrowed, "first_page": not cursor, "tabs": tabs(),
-            "next": encode_cursor(*following) if following else "", "states": Delivery.STATES,
-            "channels": Delivery.CHANNELS,
-            "kinds": [(store.DIGEST, _("Digest")), *((kind.key, kind.title) for kind in store.KINDS)],
-        },
-    )  # fmt: skip
+def delivery_list(request: HttpRequest) -> HttpResponseBase:
+    return list_answer(request, store.DELIVERIES, "notices/deliveries.html", tabs=tabs())
 
 
 @require_safe

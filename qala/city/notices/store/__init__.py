@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .kinds import BY_KEY, DIGEST, KINDS, Kind, events_heard, kinds_of
+from .lists import DELIVERIES, last_reason
 from .reads import (
     MANAGE,
     DeliveryFilter,
@@ -36,6 +37,7 @@ from .words import (
 
 __all__ = [
     "BY_KEY",
+    "DELIVERIES",
     "DIGEST",
     "EVERY",
     "KINDS",
@@ -52,6 +54,7 @@ __all__ = [
     "find_notice",
     "get_delivery",
     "kinds_of",
+    "last_reason",
     "link_of",
     "link_to_list",
     "link_to_settings",

@@ -167,7 +167,7 @@ def list_deliveries(
             found = found.filter(**{name: getattr(narrowed, name)})
     if len(after) == 2:
         found = found.filter(Q(made_at__lt=after[0]) | Q(made_at=after[0], pk__lt=after[1]))
-    rows = list(_with_all(found).order_by("-made_at", "-pk")[: limit + 1])
+    rows = list(with_all(found).order_by("-made_at", "-pk")[: limit + 1])
     if len(rows) <= limit:
         return rows, ()
     return rows[:limit], (rows[limit - 1].made_at, rows[limit - 1].pk)
@@ -181,13 +181,14 @@ def get_delivery(key: UUID, *, who: Who) -> Delivery:
         NotFound: there is none.
     """
     who.require(MANAGE)
-    found = _with_all(Delivery.objects.filter(pk=key)).first()
+    found = with_all(Delivery.objects.filter(pk=key)).first()
     if found is None:
         raise NotFound(_("There is no such delivery."))
     return found
 
 
-def _with_all(found: QuerySet[Delivery]) -> QuerySet[Delivery]:
+def with_all(found: QuerySet[Delivery]) -> QuerySet[Delivery]:
+    """Deliveries with notice, person and tries, the latter in order."""
     tries = Prefetch("tries", Attempt.objects.order_by("number"))
     return found.select_related("notice__person").prefetch_related(tries)
 
