@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,13 @@ def test_a_list_asks_as_much_for_three_as_for_one(roles: None) -> None:
         ({"disk": {"state": "low", "free_bytes": 2**20}}, "Disk", "bad", "1.0\u00a0MiB are free"),
         ({"outbox": {"state": "late", "oldest_seconds": 600.0}}, "News between parts", "warn", "10 minutes"),
         ({"outbox": {"state": "failed", "failed": 3}}, "News between parts", "bad", "3 deliveries"),
-        ({"worker": {"state": "stuck"}}, "Worker", "bad", "no sign of life"),
+        ({"worker": {"state": "stuck", "seconds_since_beat": 190.0}}, "Worker", "bad", "no sign of life for 3 minutes"),
+        (
+            {"parts": [{"part": "worker", "state": "waiting", "restarts": 4, "since": "2026-05-12T09:00:00+00:00"}]},
+            "Work in the background",
+            "bad",
+            "does not run",
+        ),
         (
             {"parts": [{"part": "worker", "state": "waiting", "restarts": 4}]},
             "Work in the background",
@@ -138,6 +145,7 @@ def test_health_in_words(changes: dict[str, Any], title: str, state: str, words:
     assert found["state"] == state
     assert words in found["what"]
     assert bool(found["fix"]) == (state != "ok")
+    assert ("since 12 May 2026, 14:00" in found["since"]) == any("since" in part for part in changes.get("parts", ()))
 
 
 def test_a_backup_that_is_old_is_told() -> None:
@@ -176,3 +184,18 @@ def test_how_the_daily_back_up_fares(tmp_path: Path) -> None:
     TASKS.all().delete()
     assert backup_told(daily_one, late)["state"] == "ok"
     assert backup_told(daily_one, late + timedelta(hours=2))["state"] == "warn"
+
+
+def test_more_than_fit_at_once(roles: None) -> None:
+    for _ in range(52):
+        failed_job()
+    client = client_of("administrator")
+    page = client.get("/console/operation/").content.decode()
+    assert page.count('name="kind" value="job"') == 50
+    later = re.search(r'href="(\?[^"]*shown=100[^"]*)"', page)
+    assert later
+    page = client.get("/console/operation/" + later[1].replace("&amp;", "&")).content.decode()
+    assert page.count('name="kind" value="job"') == 52
+    assert "Show more" not in page
+    for odd in ("x", "-1", "9" * 30, "²"):
+        assert client.get("/console/operation/", {"shown": odd}).status_code == 200

@@ -25,6 +25,7 @@ from qala.site.doctor import OLD_BACKUP
 from qala.site.formats.text import bytes_text, moment_text, when_text
 from qala.site.status import disk_free, sizes
 
+AT_ONCE, MOST = 50, 1000  # jobs, and news, that the page shows
 SHOWN = ("failed", "running", "waiting", "done")
 
 
@@ -34,8 +35,11 @@ def operation_page(request: HttpRequest) -> HttpResponse:
     who.require(work.OPERATE)
     state = request.GET.get("state", "failed")
     state = state if state in SHOWN else "failed"
-    jobs = work.list_jobs(who=who, state=state)  # type: ignore[arg-type]
-    news = work.list_news(who=who, state=state)  # type: ignore[arg-type]
+    asked = request.GET.get("shown", "")
+    shown = min(max(int(asked) if asked.isdecimal() and len(asked) < 6 else AT_ONCE, AT_ONCE), MOST)
+    jobs = work.list_jobs(who=who, state=state, limit=shown + 1)  # type: ignore[arg-type]
+    news = work.list_news(who=who, state=state, limit=shown + 1)  # type: ignore[arg-type]
+    more = shown < MOST and max(len(jobs), len(news)) > shown
     _status, found = health.look(settings.QALA)
     titles = {"failed": _("Given up"), "running": _("Under way"), "waiting": _("Waiting"), "done": _("Done")}
     told = [*lines(found), backup_told(settings.QALA, now)]
@@ -45,7 +49,7 @@ def operation_page(request: HttpRequest) -> HttpResponse:
         {
             "lines": told,
             "well": all(one["state"] == "ok" for one in told),
-            "jobs": [*jobs, *news], "state": state,
+            "jobs": [*jobs[:shown], *news[:shown]], "state": state, "more": shown + AT_ONCE if more else None,
             "tabs": [{"title": title, "url": f"?state={key}", "active": key == state} for key, title in titles.items()],
             "sizes": [
                 *((part_title(name), bytes_text(size)) for name, size in sizes(settings.QALA).items()),
@@ -78,7 +82,7 @@ def part_title(name: str) -> str:
 
 
 def lines(found: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """What ``/healthz`` knows, in words: ``{"state", "title", "what", "fix"}``, the state ``ok``, ``warn`` or ``bad``."""
+    """What ``/healthz`` knows, in words: ``{"state", "title", "what", "fix", "since"}``; ``ok``, ``warn`` or ``bad``."""
     for part in found["parts"]:
         up = part["state"] == "running"
         name = {"web": _("Pages"), "worker": _("Work in the background")}.get(part["part"], part["part"])
@@ -87,7 +91,7 @@ def lines(found: dict[str, Any]) -> Iterator[dict[str, str]]:
         yield line(
             "bad" if not up else "warn" if count else "ok", name,
             _("runs") + (f", {again}" if count else "") if up else _("does not run"),
-            _("It is started again by itself; its log says why it ended.") if not up or count else "",
+            _("It is started again by itself; its log says why it ended.") if not up or count else "", since_of(part),
         )  # fmt: skip
     records, lake, disk, outbox, worker = (found[key] for key in ("records", "lake", "disk", "outbox", "worker"))
     good = records["state"] == "ok"
@@ -113,12 +117,21 @@ def lines(found: dict[str, Any]) -> Iterator[dict[str, str]]:
     yield news_line(outbox)
     if worker["state"] != "unknown":
         stuck = worker["state"] == "stuck"
+        minutes = max(1, round(worker.get("seconds_since_beat", 0) / 60))
         yield line(
             "bad" if stuck else "ok", _("Worker"),
-            _("gives no sign of life") if stuck else _("works on {job}").format(job=worker["doing"])
+            ngettext("gives no sign of life for {n} minute", "gives no sign of life for {n} minutes", minutes)
+            .format(n=minutes)
+            if stuck else _("works on {job}").format(job=worker["doing"])
             if worker.get("doing") else _("is ready for work"),
             _("Restart qala up.") if stuck else "",
         )  # fmt: skip
+
+
+def since_of(part: dict[str, Any]) -> str:
+    """Since when a part is in its state; empty where that is not told."""
+    told = part.get("since")
+    return _("since {time}").format(time=moment_text(datetime.fromisoformat(told))) if told else ""
 
 
 def news_line(outbox: dict[str, Any]) -> dict[str, str]:
@@ -160,5 +173,5 @@ def backup_line(last: daily.Last | None, now: datetime) -> dict[str, str]:
     return line("ok", _("Back-up"), what)
 
 
-def line(state: str, title: str, what: str, fix: str = "") -> dict[str, str]:
-    return {"state": state, "title": title, "what": what, "fix": fix}
+def line(state: str, title: str, what: str, fix: str = "", since: str = "") -> dict[str, str]:
+    return {"state": state, "title": title, "what": what, "fix": fix, "since": since}
