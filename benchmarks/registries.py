@@ -201,9 +201,15 @@ def main() -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(work_folder(given))
         if given.postgresql:
-            from qala.site.throwaway_postgres import ThrowawayPostgres
+            from qala.site.pytest_plugin import POSTGRES_PROGRAMS, find_program
+            from qala.site.throwaway_postgres import Postgres, write_settings
 
-            os.environ["QALA_DATABASE_URL"] = stack.enter_context(ThrowawayPostgres(folder / "postgres")).url
+            initdb, postgres = (find_program(name, beside=POSTGRES_PROGRAMS) for name in ("initdb", "postgres"))
+            if initdb is None or postgres is None:
+                raise SystemExit("PostgreSQL (initdb, postgres) is not installed")
+            server = Postgres(initdb, postgres)
+            stack.callback(server.stop)
+            write_settings(folder / "city", server.address)
         os.environ["QALA_LOG_LEVEL"] = "warning"
         open_city(folder / "city")
         import structlog

@@ -366,6 +366,8 @@ PARAMETERS = {
     "kind": "Only places of this kind.",
     "code": "Its code.",
     "person": "Id of the person.",
+    "member": "Id of the membership.",
+    "number": "Its number, e.g. `2026-000042`.",
     "membership": "Id of what `roles` of the person names.",
     "key": "Key of the role.",
     "token": "Id of the token.",
@@ -524,6 +526,7 @@ def upgraded(statements: Iterable[str]) -> list[str]:
 
 def refusals() -> Page:
     from qala.city.devices.models import DeviceRefusal, OccupancyRefusal, RefusalReason
+    from qala.city.works.models import AssetRefusal
 
     page = Page(
         "Reasons of refusal",
@@ -545,6 +548,11 @@ def refusals() -> Page:
         page.names.append(third.value)
         rows.append((code(third.value), words(third.value, third.label)))
     page.add("## Files of occupancies", table(("Reason", "What it means"), rows))
+    rows = []
+    for last in AssetRefusal:
+        page.names.append(last.value)
+        rows.append((code(last.value), words(last.value, last.label)))
+    page.add("## Files of assets", table(("Reason", "What it means"), rows))
     return page
 
 

@@ -32,5 +32,11 @@ class KernelConfig(MatterConfig):
             Job(
                 "lake.maintain", "qala.kernel.lake.maintain", every=timedelta(minutes=5), title=_("Keep the lake tidy")
             ),
+            Job(
+                "media.clean",
+                "qala.kernel.media.clean",
+                every=timedelta(days=1),
+                title=_("Remove pictures that nothing shows any more"),
+            ),
         ),
     )

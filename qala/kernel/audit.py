@@ -74,9 +74,7 @@ def _kept_name(who: Who) -> str:
     held = AuditName.objects.filter(who_id=who.id, name=name).first()
     if held is None:
         salt = secrets.token_hex(16)
-        held, _made = AuditName.objects.get_or_create(
-            who_id=who.id, name=name, defaults={"salt": salt, "code": name_code(salt, name)}
-        )
+        held = AuditName.objects.create(who_id=who.id, name=name, salt=salt, code=name_code(salt, name))
     return AuditName.MARK + held.code
 
 

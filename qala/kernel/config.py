@@ -125,6 +125,17 @@ class Settings(BaseSettings):
         20.0, gt=0, le=300, description="How long the mail server may take for each answer."
     )
     email_from: str = Field("qala@localhost", description="Sender of mails.")
+    sms_url: str | None = Field(
+        None,
+        description='HTTP gateway that text messages are posted to as JSON `{"to": "+77…", "text": "…"}`, '
+        "`https://…`. Unset: they are written to `outgoing-sms/` in the data folder.",
+    )
+    sms_token: SecretStr | None = Field(None, description="Bearer token that the gateway wants.")
+    sms_country: str = Field(
+        "KZ",
+        pattern="^[A-Z]{2}$",
+        description="Country that text messages go to, and no other (ISO 3166, two letters).",
+    )
     oidc_name: str = Field(
         "OpenID Connect",
         max_length=60,
@@ -210,7 +221,7 @@ class Settings(BaseSettings):
             raise ValueError("it is scheme://user:password@host:port and no more; %40 stands for @ in a name")
         return value
 
-    @field_validator("oidc_server_url")
+    @field_validator("oidc_server_url", "sms_url")
     @classmethod
     def _safe_url(cls, value: str | None) -> str | None:
         url = urlsplit(value or "")
@@ -277,6 +288,10 @@ class Settings(BaseSettings):
     @property
     def loads_dir(self) -> Path:
         return self.data_dir / "loads"
+
+    @property
+    def media_dir(self) -> Path:
+        return self.data_dir / "media"
 
 
 def toml_file() -> Path:

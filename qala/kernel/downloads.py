@@ -10,10 +10,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.http import FileResponse
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
 from django.utils.translation import gettext as _
 
-from .errors import TooMuch
+from . import media
+from .errors import NotFound, TooMuch
 
 MOST_UPLOAD_BYTES = 64 << 20
 
@@ -29,6 +32,27 @@ def export_file() -> Iterator[Path]:
 def file_answer(path: Path, name: str) -> FileResponse:
     """A file as an answer to be saved under a name."""
     return FileResponse(path.open("rb"), as_attachment=True, filename=name)
+
+
+def picture_answer(request: HttpRequest, sha256: str, *, thumbnail: bool) -> HttpResponseBase:
+    """A kept picture, for whoever was found to be allowed to see it: for their browser alone, and nothing but a picture.
+
+    Raises:
+        NotFound: its file is gone.
+    """
+    etag = f'"{sha256[:32]}{"s" if thumbnail else ""}"'
+    found: HttpResponseBase | None = get_conditional_response(request, etag=etag)
+    if found is None:
+        try:
+            found = FileResponse(media.path_of(sha256, thumbnail=thumbnail).open("rb"), content_type=media.CONTENT_TYPE)
+        except FileNotFoundError:
+            raise NotFound(_("There is no such picture.")) from None
+        found.headers["Content-Disposition"] = 'inline; filename="photo.jpg"'
+    found.headers["ETag"] = etag
+    found.headers["Cache-Control"] = "private, max-age=86400"
+    found.headers["X-Content-Type-Options"] = "nosniff"
+    found.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return found
 
 
 @contextmanager

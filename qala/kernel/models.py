@@ -60,7 +60,8 @@ class AuditName(models.Model):
     salt = models.CharField(max_length=32)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["who_id", "name"], name="audit_name_once")]
+        # not unique: who writes a new name at once with others must not wait for them, so a name may stand here twice
+        indexes = [models.Index(fields=["who_id", "name"], name="audit_name_by_person")]
 
     def __str__(self) -> str:
         return self.name
@@ -185,3 +186,27 @@ class StorageDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.part} {self.bytes}"
+
+
+class MediaFile(models.Model):
+    """A picture that somebody handed in, for one owner; ``qala.kernel.media`` keeps its file, by digest.
+
+    Whoever shows it points at this row and checks who asks; a row that nothing points at any more is removed.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    owner = models.UUIDField(null=True)
+    sha256 = models.CharField(max_length=64)
+    bytes = models.PositiveIntegerField()
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["sha256"], name="media_by_digest"),
+            models.Index(fields=["kept_at"], name="media_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sha256[:12]} {self.width}×{self.height}"

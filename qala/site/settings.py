@@ -102,6 +102,7 @@ INSTALLED_APPS = [
     "qala.city.people",
     "qala.city.places",
     "qala.city.devices",
+    "qala.city.works",
     "qala.city.meters",
     "qala.city.notices",
     "qala.site",
@@ -167,6 +168,8 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 180
+ACCOUNT_RATE_LIMITS = {"sms": "10/m/ip,3/10m/key", "sms_all": "300/h/key"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Qala: "
 ACCOUNT_LOGOUT_ON_GET = False

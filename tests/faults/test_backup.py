@@ -331,3 +331,32 @@ def test_no_secret_is_in_a_backup(fresh: Fresh, tmp_path: Path) -> None:
             assert os.environ.get("QALA_TEST_POSTGRES", "nothing of the kind").encode() not in content, path
     assert 'language = "ru"' in (folder / "settings.toml").read_text()
     assert "# metrics_token was set" in (folder / "settings.toml").read_text()
+
+
+PEOPLE = """
+import json, sys
+import django; django.setup()
+from qala.city.people.models import Person
+from qala.kernel import audit
+print(json.dumps({"people": sorted(Person.objects.values_list("name", "email")), "audit": audit.check()[0]}))
+"""
+
+
+def test_who_was_erased_after_a_backup_does_not_come_back(fresh: Fresh, place: Fresh, tmp_path: Path) -> None:
+    city, into = fresh(), tmp_path / "backups"
+    for name in ("aigerim", "gulnar"):
+        ended(city.start("-c", (
+            "import django; django.setup()\n"
+            "from datetime import UTC, datetime\nfrom qala.city.people.public import create_person\n"
+            "from qala.kernel.access import system\n"
+            f"create_person(who=system('test'), now=datetime.now(UTC), email='{name}@city.example', name='{name}')"
+        )))  # fmt: skip
+    older = Path(back_up(city, into)["folder"])
+    ended(city.start("-m", "qala", "people", "erase", "gulnar@city.example", "--why", "asked by letter"))
+    back_up(city, into)
+    again = place()
+    ended(restoring(again, older))
+    found = asked(again, PEOPLE)
+    assert ["aigerim", "aigerim@city.example"] in found["people"]
+    assert "gulnar" not in str(found["people"])
+    assert found["audit"]

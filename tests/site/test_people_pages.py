@@ -78,6 +78,11 @@ def test_pages_of_people_are_accessible_and_fit(
     page.locator("input[name=password]").fill(account[1])
     page.locator("form.form button[type=submit]").click()
     expect(page.locator("img.qr")).to_be_visible()
+    page.goto("/console/me/phone/")
+    expect(page.locator("input[type=tel]")).to_be_visible()
+    if serious(page) or not fits(page):
+        found["phone"] = (serious(page), fits(page))
+    page.goto("/accounts/2fa/totp/activate/")
     assert page.locator("img.qr").evaluate("image => image.naturalWidth") > 0
     if serious(page) or not fits(page):
         found["second factor"] = (serious(page), fits(page))

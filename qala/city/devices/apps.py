@@ -53,7 +53,7 @@ class DevicesConfig(MatterConfig):
             },
             menu=(
                 MenuEntry(_("Devices"), "devices:list", "gauge", "devices.view", 20, also=("devices:models", "devices:credentials")),
-                MenuEntry(_("Meter points"), "devices:points", "house", "devices.view", 25),
+                MenuEntry(_("Meter points"), "devices:points", "map-pin", "devices.view", 35),
                 MenuEntry(_("Loads"), "devices:loads", "upload", "devices.load", 30),
             ),
             cards=(

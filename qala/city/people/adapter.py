@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from smtplib import SMTPException
@@ -20,9 +21,11 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from qala.kernel import sms
 from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.config import get_settings
@@ -109,6 +112,23 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             return reverse("my_meters:list")
         url: str = super().get_login_redirect_url(request)
         return url
+
+    def generate_phone_verification_code(self, *, user: Person, phone: str) -> str:
+        return f"{secrets.randbelow(10**6):06}"
+
+    def send_verification_code_sms(self, user: Person, phone: str, code: str, **more: Any) -> None:
+        with translation.override(user.language or settings.LANGUAGE_CODE):
+            text = gettext("Qala: your code is {code}").format(code=code)
+        sms.send(phone, text)
+
+    def send_unknown_account_sms(self, phone: str, **more: Any) -> None:
+        """Who has no account is told so where only they read it, and nobody else can tell the two apart."""
+        with translation.override(settings.LANGUAGE_CODE):
+            text = gettext("Qala: there is no account for this number.")
+        sms.send(phone, text)
+
+    def set_phone_verified(self, user: Person, phone: str) -> None:
+        """A number is kept only after it was proved."""
 
     def set_password(self, user: Person, password: str) -> None:
         """A person proved by mail that they are themselves and chose a new password."""

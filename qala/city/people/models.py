@@ -37,6 +37,7 @@ class Person(AbstractBaseUser):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(_("e-mail"), max_length=254, unique=True)
     name = models.CharField(_("name"), max_length=200)
+    phone = models.CharField(_("phone"), max_length=16, null=True, unique=True)  # as E.164, proved to be theirs
     language = models.CharField(
         _("language"), max_length=2, blank=True, choices=[(one, one) for one in rules.LANGUAGES]
     )

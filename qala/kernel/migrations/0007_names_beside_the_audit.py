@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ("salt", models.CharField(max_length=32)),
             ],
             options={
-                "constraints": [models.UniqueConstraint(fields=["who_id", "name"], name="audit_name_once")],
+                "indexes": [models.Index(fields=["who_id", "name"], name="audit_name_by_person")],
             },
         ),
         migrations.RunPython(append_only.release, append_only.guard),

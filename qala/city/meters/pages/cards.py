@@ -134,6 +134,7 @@ def own(request: HttpRequest, who: Who, parts: list[tuple[Device, TimeRange]]) -
         found.append(
             {
                 "unit": unit, "exponent": exponent, "total": sum(sums.values()) if sums else None,
+                "start": min(row[0] for row in rows), "end": max(row[1] for row in rows),
                 "hours": sum(hours.values()), "label": _("Consumption by day"),
                 "hours_missing": round(sum((row[1] - row[0]).total_seconds() / 3600 for row in rows if row[4] == "E")),
                 "bars": [float(Decimal(sums[day]).scaleb(exponent)) if day in sums else None for day in days],

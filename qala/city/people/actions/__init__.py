@@ -19,6 +19,7 @@ from .persons import (
     set_own_data,
     set_password,
 )
+from .phone import set_phone
 from .roles import DEFAULT_ROLES, change_role, create_role, prepare_roles, retire_role
 from .second_factor import note_second_factor, reset_second_factor
 from .sessions import begin_session, end_session, end_sessions, note_seen
@@ -66,4 +67,5 @@ __all__ = [
     "set_name",
     "set_own_data",
     "set_password",
+    "set_phone",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import me, oidc, organisations, people, roles, tokens
+from . import me, oidc, organisations, people, phone, roles, tokens
 
 app_name = "people"
 urlpatterns = [
@@ -35,6 +35,9 @@ urlpatterns = [
     path("tokens/", tokens.token_list, name="tokens"),
     path("tokens/<uuid:key>/renew/", tokens.renew, name="token_renew"),
     path("tokens/<uuid:key>/revoke/", tokens.revoke, name="token_revoke"),
+    path("me/phone/", phone.phone, name="phone"),
+    path("me/phone/prove/", phone.prove, name="prove_phone"),
+    path("me/phone/remove/", phone.remove, name="remove_phone"),
     path("me/outside/leave/", oidc.leave, name="leave_outside"),
     path("me/sessions/end-others/", me.end_others, name="end_others"),
     path("me/sessions/<uuid:key>/end/", me.end_session, name="end_session"),

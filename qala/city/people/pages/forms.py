@@ -6,7 +6,7 @@ import struct
 from typing import Any, ClassVar
 
 from allauth.account import forms
-from allauth.core import ratelimit
+from allauth.core import context, ratelimit
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
@@ -18,8 +18,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel import plug
+from qala.kernel import plug, sms
 from qala.kernel.access import Who
+from qala.kernel.errors import BadInput
 
 from .. import actions, rules, store
 from ..models import Organisation
@@ -136,7 +137,55 @@ class PasswordAgainForm(_InOurWords, forms.ReauthenticateForm):  # type: ignore[
     labels: ClassVar = {"password": _("Password")}
 
 
+def clean_number(request: HttpRequest, given: str) -> str:
+    """A telephone number as E.164, to which one more message may go: limits by number, by machine and for all."""
+    try:
+        number = sms.number_of(given)
+    except BadInput:
+        raise plain.ValidationError(gettext("This is no telephone number that messages go to.")) from None
+    if not (
+        ratelimit.consume(request, action="sms", key=number) and ratelimit.consume(request, action="sms_all", key="all")
+    ):
+        raise plain.ValidationError(gettext("Too many attempts. Wait a few minutes and try again."))
+    return number
+
+
+def _phone_field() -> plain.CharField:
+    return plain.CharField(
+        label=_("Phone"), max_length=40, widget=plain.TextInput(attrs={"type": "tel", "autocomplete": "tel"})
+    )
+
+
+class PhoneCodeForm(Form):
+    """Asks for a code by text message; ``_user`` is whom allauth sends it to."""
+
+    phone = _phone_field()
+
+    def clean_phone(self) -> str:
+        number = clean_number(context.request, self.cleaned_data["phone"])
+        self._user = store.person_of_phone(number)
+        return number
+
+
 # our own pages
+
+
+class PhoneForm(Form):
+    phone = _phone_field()
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_phone(self) -> str:
+        return clean_number(self.request, self.cleaned_data["phone"])
+
+
+class ProvePhoneForm(Form):
+    code = plain.CharField(
+        label=_("One-time code"), max_length=20,
+        widget=plain.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+    )  # fmt: skip
 
 
 def _password(label: Any, complete: str = "new-password") -> plain.CharField:

@@ -10,7 +10,7 @@ from django.views.generic import RedirectView
 
 from qala.kernel.config import get_settings
 
-from . import forms, invitation, oidc, second_factor
+from . import forms, invitation, oidc, phone, second_factor
 
 
 def outside_name() -> str:
@@ -76,6 +76,7 @@ urlpatterns = [
     path("2fa/passkeys/add/", second_factor.AddPasskey.as_view(), name="mfa_add_webauthn"),
     path("2fa/passkeys/<int:pk>/remove/", second_factor.RemovePasskey.as_view(), name="mfa_remove_webauthn"),
     path("2fa/passkeys/reauthenticate/", second_factor.PasskeyAgain.as_view(), name="mfa_reauthenticate_webauthn"),
+    path("login/phone/", phone.SendCode.as_view(), name="account_request_phone_code"),
     path("login/passkey/", second_factor.SignInByPasskey.as_view(), name="mfa_login_webauthn"),
     path("oidc/", oidc.begin, name="openid_connect_login"),
     path("oidc/back/", oidc.back, name="openid_connect_callback"),

@@ -336,6 +336,11 @@ def has_outside_account(person: Person) -> bool:
     return bool(SocialAccount.objects.filter(user_id=person.pk).exists())
 
 
+def person_of_phone(number: str) -> Person | None:
+    """Whom a telephone number signs in, as E.164; for the sign-in page alone, which tells nobody."""
+    return Person.objects.filter(phone=number, is_active=True).first()
+
+
 def own_sessions(who: Who) -> QuerySet[SignIn]:
     """One's own sessions; nobody's for who is no person."""
     own = _self(who)

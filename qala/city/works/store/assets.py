@@ -1,0 +1,179 @@
+"""Reading assets: always told who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+
+from qala.city.places.public import Place
+from qala.kernel import geometry, search
+from qala.kernel.access import Who
+from qala.kernel.errors import NotFound
+
+from ..models import Asset, AssetChange, WorkOrder
+from ..rules import is_code
+
+VIEW = "works.view"
+MOST_ON_MAP = 50_000
+CODES_AT_ONCE = 5000
+Bounds = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFilter:
+    """What a list of assets is narrowed to; empty fields do not narrow.
+
+    Args:
+        query: pieces of code, name, address, kind or device.
+        kind: key; ``owner``: code; ``district``: code; ``state`` and ``condition`` as the model has them.
+    """
+
+    query: str = ""
+    kind: str = ""
+    owner: str = ""
+    district: str = ""
+    state: str = ""
+    condition: str = ""
+
+    def __bool__(self) -> bool:
+        return any((self.query.strip(), self.kind, self.owner, self.district, self.state, self.condition))
+
+
+def visible_to(who: Who) -> QuerySet[Asset]:
+    """The assets that the asker may see: all, or those of their organisations."""
+    scope = who.scope(VIEW)
+    if scope.everything:
+        return Asset.objects.all()
+    return Asset.objects.filter(owner__in=scope.organisations) if scope else Asset.objects.none()
+
+
+def narrowed_to(narrowed: AssetFilter, *, who: Who) -> QuerySet[Asset]:
+    """The assets of a filter that the asker may see, by code.
+
+    Raises:
+        SignInNeeded, NotAllowed: the asker may see none at all.
+    """
+    who.require(VIEW)
+    found = visible_to(who).order_by("code")
+    if narrowed.query.strip():
+        found = found.filter(pk__in=search.matching("asset", narrowed.query))
+    for field, value in (
+        ("kind__key", narrowed.kind), ("owner__code", narrowed.owner), ("district__code", narrowed.district),
+        ("state", narrowed.state), ("condition", narrowed.condition),
+    ):  # fmt: skip
+        if "\x00" in value:  # no text of a database holds it
+            found = found.none()
+        elif value:
+            found = found.filter(**{field: value})
+    return found
+
+
+def list_assets(
+    narrowed: AssetFilter, *, who: Who, falling: bool = False, after: str = "", limit: int = 50, whole: bool = False
+) -> tuple[list[Asset], int, str]:
+    """A page of assets by code, with kind, owner, place and district; how many there are; the code that the next page
+    follows.
+
+    Args:
+        whole: with their geometries, which may be large.
+
+    Raises:
+        SignInNeeded, NotAllowed: the asker may see none at all.
+    """
+    found = narrowed_to(narrowed, who=who)
+    total = found.count()
+    if falling:
+        found = found.order_by("-code")
+    if after:
+        found = found.filter(**{"code__lt" if falling else "code__gt": after})
+    found = found.select_related("kind", "owner", "place", "district")
+    rows = list((found if whole else found.defer("geometry_wkb"))[: limit + 1])
+    return rows[:limit], total, rows[limit - 1].code if len(rows) > limit else ""
+
+
+def get_asset(code: str, *, who: Who) -> Asset:
+    """The asset of that code, with kind, owner, place and district.
+
+    Raises:
+        NotFound: there is none, or none that the asker may know of.
+    """
+    who.require(VIEW)
+    rows = visible_to(who).select_related("kind", "owner", "place", "district").filter(code=code)
+    found = rows.first() if is_code(code) else None
+    if found is None:
+        raise NotFound(
+            _("There is no asset {code}.").format(code=code[:64]), fix=_("Look it up in the list of assets.")
+        )
+    return found
+
+
+def assets_by_code(codes: Iterable[str]) -> dict[str, Asset]:
+    """The assets of these codes, whoever owns them: for actions, which ask what the asker may do with each."""
+    wanted, found = sorted(set(codes)), dict[str, Asset]()
+    for start in range(0, len(wanted), CODES_AT_ONCE):
+        some = Asset.objects.filter(code__in=wanted[start : start + CODES_AT_ONCE]).select_related("kind")
+        found.update({one.code: one for one in some})
+    return found
+
+
+def places_by_code(codes: Iterable[str], *, who: Who) -> dict[str, Place]:
+    """The places of these codes that the asker may see, with the three above each."""
+    seen = Q() if who.may("places.view") else ~Q(kind="address")
+    wanted, found = sorted(set(codes)), dict[str, Place]()
+    for start in range(0, len(wanted), CODES_AT_ONCE):
+        some = Place.objects.filter(seen, code__in=wanted[start : start + CODES_AT_ONCE])
+        found.update({place.code: place for place in some.select_related("parent__parent__parent")})
+    return found
+
+
+def district_of(place: Place | None) -> UUID | None:
+    """The district that a place is or lies in."""
+    above = place
+    while above is not None:
+        if above.kind == "district":
+            return above.pk
+        above = above.parent
+    return None
+
+
+def changes_of(asset: Asset, *, limit: int = 100) -> list[AssetChange]:
+    """What changed of an asset, latest first."""
+    return list(AssetChange.objects.filter(asset=asset).order_by("-at", "-id")[:limit])
+
+
+def shapes_in(who: Who, bounds: Bounds | None = None, *, limit: int = MOST_ON_MAP) -> list[dict[str, Any]]:
+    """Assets with a geometry within bounds (west, south, east, north; ``None``: anywhere), retired ones left out:
+    code, name, state, condition, kind (id), shape."""
+    found = visible_to(who).filter(geometry_wkb__isnull=False).exclude(state="retired").order_by("code")
+    if bounds is not None:
+        west, south, east, north = bounds
+        found = found.filter(min_lon__lte=east, max_lon__gte=west, min_lat__lte=north, max_lat__gte=south)
+    columns = ("code", "name", "state", "condition", "kind_id", "geometry_wkb")
+    return [
+        {
+            "code": code,
+            "name": name,
+            "state": state,
+            "condition": condition,
+            "kind": kind,
+            "shape": geometry.from_wkb(wkb),
+        }
+        for code, name, state, condition, kind, wkb in found.values_list(*columns)[:limit]
+        if wkb is not None
+    ]
+
+
+def count_assets(who: Who) -> dict[str, int]:
+    """How many assets the asker may see, by state."""
+    rows = visible_to(who).order_by().values_list("state").annotate(n=Count("pk"))
+    return dict(rows)
+
+
+def status() -> dict[str, int | float | str]:
+    """Figures for ``qala status``."""
+    return {"assets": Asset.objects.count(), "orders": WorkOrder.objects.count()}
