@@ -13,6 +13,7 @@ from uuid import UUID
 
 from qala.city.devices.public import Load, get_load
 from qala.city.people.public import Membership, Organisation, Person, get_role, holders, organisations_by_id
+from qala.city.works.public import WorkOrder, get_order
 from qala.kernel.access import system
 from qala.kernel.errors import NotFound
 
@@ -90,6 +91,31 @@ def role_given(payload: Payload, now: datetime) -> Found | None:
 
 def second_factor_reset(payload: Payload, now: datetime) -> Found | None:
     return Found(_person(UUID(payload["person"])), {})
+
+
+def order_assigned(payload: Payload, now: datetime) -> Found | None:
+    """The crew that does it."""
+    order = _order(payload, now)
+    if order is None:
+        return None
+    people = Person.objects.filter(pk__in=[UUID(one) for one in payload["persons"]], is_active=True)
+    return Found(people, {"number": order.number, "title": order.title}, order.contractor or order.owner)
+
+
+def order_done(payload: Payload, now: datetime) -> Found | None:
+    """Who checks the work of the organisation that ordered it."""
+    order = _order(payload, now)
+    if order is None:
+        return None
+    data = {"number": order.number, "title": order.title, "organisation": _names(order.contractor)}
+    return Found(holders("works.check", order.owner_id, now), data, order.owner)
+
+
+def _order(payload: Payload, now: datetime) -> WorkOrder | None:
+    try:
+        return get_order(str(payload["number"]), who=US, now=now)
+    except NotFound:
+        return None
 
 
 def account_closed(payload: Payload, now: datetime) -> Found | None:

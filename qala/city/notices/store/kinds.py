@@ -71,6 +71,10 @@ def _operation(data: Mapping[str, Any]) -> str:
     return reverse("console:operation")
 
 
+def _order(data: Mapping[str, Any]) -> str:
+    return reverse("works:order", args=[str(data["number"])])
+
+
 def _silent(data: Mapping[str, Any]) -> str:
     owner = f"&owner={data['code']}" if data.get("code") else ""
     return f"{reverse('devices:list')}?silent=1{owner}"
@@ -94,6 +98,11 @@ KINDS: tuple[Kind, ...] = (
     Kind("devices.silent", _("Devices fell silent"), "devices.silent_found", audience.silent, "devices.view",
          "silent", _silent, {"organisation": UTILITY, "count": 3, "serials": ["W-0042", "W-0107", "W-2231"],
                              "code": "water"}),
+    Kind("works.order_assigned", _("Your crew has a work order"), "works.order_assigned", audience.order_assigned,
+         "works.do", "order_assigned", _order, {"number": "1042", "title": "Replace a lamp"}),
+    Kind("works.order_done", _("Work is done and waits to be checked"), "works.order_done", audience.order_done,
+         "works.view", "order_done", _order,
+         {"number": "1042", "title": "Replace a lamp", "organisation": UTILITY}, channels=frozenset({APP})),
     Kind("people.role_given", _("You were given a role"), "people.role_given", audience.role_given, "",
          "role_given", _me, {"role": ENGINEER, "organisation": UTILITY}),
     Kind("people.second_factor_reset", _("Your second factor was taken away"), "people.second_factor_reset",

@@ -14,6 +14,7 @@ from qala.city.devices.public import Load
 from qala.city.notices import actions, handlers, store
 from qala.city.notices.models import Choice, Delivery, Notice, Preference
 from qala.city.people.public import Organisation, Person, join, who_of
+from qala.city.works.public import Kind, WorkOrder
 from qala.kernel import outbox
 from qala.kernel.access import Who
 from qala.kernel.errors import BadInput, NotAllowed, NotFound, SignInNeeded
@@ -323,3 +324,20 @@ def test_every_kind_reads_in_three_languages_and_leads_somewhere(kind: store.Kin
     assert all(subject and text and "\n" not in subject for subject, text in words.values())
     assert not any("{" in text or "&" in text for _subject, text in words.values())
     assert kind.link(kind.sample).startswith("/console/")
+
+
+def test_orders_are_told_to_their_crew_and_to_who_checks_them(water: Organisation, power: Organisation) -> None:
+    kind = Kind.objects.create(of=Kind.ORDER, key="lamp", title_kk="ш", title_ru="ф", title_en="Lamp")
+    order = WorkOrder.objects.create(
+        number="2026-1", kind=kind, title="Replace a lamp", lon=76.9, lat=43.2, owner=water, contractor=power, state="ordered", state_at=NOW,
+        opened_at=NOW, ordered_at=NOW,
+    )  # fmt: skip
+    fitter, stranger = factories.person("crew", power), factories.person("crew", water)
+    checks, other = factories.person("inspector", water), factories.person("inspector", power)
+    payload = {"order": str(order.pk), "number": order.number, "crew": str(new_id())}
+    persons = [str(fitter.pk), str(stranger.pk)]  # the second may do no work of the contractor
+    assert tell("works.order_assigned", {**payload, "persons": persons}) == 1
+    assert (told(fitter), told(stranger)) == (["works.order_assigned"], [])
+    assert tell("works.order_done", payload) == 1
+    assert (told(checks), told(other)) == (["works.order_done"], [])
+    assert tell("works.order_done", {**payload, "number": "2026-2"}) == 0
