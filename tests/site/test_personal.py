@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.apps import apps
 from django.conf import settings
 from django.contrib.sessions.models import Session
@@ -20,19 +21,33 @@ from django.db import models
 from django.test import Client
 
 from qala.city.devices.actions import begin_occupancy, claim_meter_point
-from qala.city.devices.models import ClaimAttempt, DeviceChange, DeviceLoad, Load, Occupancy
+from qala.city.devices.models import ClaimAttempt, DeviceChange, DeviceCredential, DeviceLoad, Load, Occupancy
+from qala.city.notices.models import Choice, Delivery, Notice, Preference
 from qala.city.people import actions
 from qala.city.people.models import ErasureRequest, Membership, Organisation, Person, SignIn, Token
 from qala.city.people.public import who_of
+from qala.city.places.models import Place
+from qala.city.works.models import (
+    Asset,
+    AssetChange,
+    Crew,
+    CrewMember,
+    Kind,
+    OrderItem,
+    OrderNote,
+    OrderPhoto,
+    OrderStep,
+    WorkOrder,
+)
 from qala.kernel import audit, personal, search
 from qala.kernel.access import EVERYTHING, Who, system
 from qala.kernel.errors import BadInput, Conflict, NotAllowed
-from qala.kernel.models import AuditEntry, AuditName
+from qala.kernel.models import AuditEntry, AuditName, MediaFile
 from tests import factories
 
 NOW = datetime(2026, 5, 12, 6, tzinfo=UTC)
 US = system("test")
-NAME, EMAIL = "Гүлнар Сәрсенова", "gulnar@city.example"
+NAME, EMAIL, PHONE = "Гүлнар Сәрсенова", "gulnar@city.example", "+77011234567"
 WAIT = timedelta(days=settings.QALA.erasure_days)
 
 # Every field that points at a person, and what becomes of it: "cut" is nothing or null after an erasure; anything else is
@@ -46,18 +61,29 @@ POINTS = {
     "devices.Load.who_id": "who did it stays told apart from others, without a name",
     "devices.Occupancy.entered_by": "cut",
     "devices.Occupancy.person": "cut",
+    "devices.DeviceCredential.made_by_id": "who did it stays told apart from others, without a name",
     "kernel.AuditEntry.who_id": "the chain of the audit is never changed; the id leads to the empty account",
     "kernel.AuditName.who_id": "cut",
     "mfa.Authenticator.user": "cut",
+    "notices.Choice.person": "cut",
+    "notices.Notice.person": "cut",
+    "notices.Preference.person": "cut",
     "people.ErasureRequest.person": "when it was asked for and done, of the empty account",
     "people.Membership.person": "which power was held when; it ended with the erasure",
     "people.SignIn.person": "cut",
     "people.Token.person": "cut",
+    "socialaccount.SocialAccount.user": "cut",
+    "works.AssetChange.who_id": "cut",
+    "works.CrewMember.person": "cut",
+    "works.OrderItem.who_id": "cut",
+    "works.OrderNote.who_id": "cut",
+    "works.OrderPhoto.who_id": "cut",
+    "works.OrderStep.who_id": "cut",
 }
 # Every field of a person, and what it holds after an erasure.
 ACCOUNT = {
     "id": "stays: it is random", "joined_at": "stays: when the empty account was made", "is_demo": "stays",
-    "erased_at": "the instant of the erasure", "email": "an address that is none", "name": "", "language": "",
+    "erased_at": "the instant of the erasure", "email": "an address that is none", "phone": None, "name": "", "language": "",
     "password": "unusable", "last_login": None, "invitation": None, "invited_at": None, "is_active": False,
 }  # fmt: skip
 
@@ -72,7 +98,13 @@ def pointing() -> set[str]:
             if one.auto_created or not isinstance(one, models.Field):
                 continue
             related = one.is_relation and one.related_model is Person
-            plain = isinstance(one, models.UUIDField) and one.name in ("who_id", "person", "person_id", "user_id")
+            plain = isinstance(one, models.UUIDField) and one.name in (
+                "who_id",
+                "person",
+                "person_id",
+                "user_id",
+                "made_by_id",
+            )
             if related or plain:
                 found.add(f"{model._meta.app_label}.{model.__name__}.{one.name}")
     return found
@@ -112,13 +144,43 @@ def gulnar(utility: Organisation, client: Client, lake: Any) -> Person:
         claim_meter_point(code="0", who=who, now=NOW)
     DeviceChange.objects.create(device=device, kind="moved", at=NOW, who_id=person.pk, who_name=NAME, recorded_at=NOW)
     about = {"file_name": "a.csv", "who_id": person.pk, "who_name": NAME}
+    DeviceCredential.objects.create(
+        device=device, batch=person.pk, sha256="0" * 64, made_at=NOW, made_by_id=person.pk, made_by_name=NAME
+    )
     Load.objects.create(profile="qala", profile_text={}, started_at=NOW, **about)
     DeviceLoad.objects.create(
         file_sha256="0", at=NOW, outcome="tried", rows_read=0, rows_new=0, rows_changed=0, rows_unchanged=0,
         rows_refused=0, **about,
     )  # fmt: skip
     actions.set_language(who=who, now=NOW, person=person, language="ru")
+    Person.objects.filter(pk=person.pk).update(phone=PHONE)
+    SocialAccount.objects.create(user=person, provider="oidc", uid="gulnar-outside")
+    _works_of(person, utility)
+    notice = Notice.objects.create(event=person.pk, kind="people.role_given", person=person, made_at=NOW)
+    Delivery.objects.create(
+        notice=notice, channel=Delivery.EMAIL, made_at=NOW, address=EMAIL, text=NAME, next_try_at=NOW
+    )
+    Preference.objects.create(person=person)
+    Choice.objects.create(person=person, kind="people.role_given", in_app=True, email=False)
     return person
+
+
+def _works_of(person: Person, utility: Organisation) -> None:
+    by: dict[str, Any] = {"who_id": person.pk, "who_name": NAME}
+    kind = Kind.objects.create(of="asset", key="lamp-of-a-test", title_en="Lamp")
+    place = Place.objects.create(code="p", kind="city", name_en="P", label_lon=76.9, label_lat=43.2)
+    asset = Asset.objects.create(code="A-1", kind=kind, owner=utility, place=place)
+    AssetChange.objects.create(asset=asset, at=NOW, **by)
+    crew = Crew.objects.create(organisation=utility, name_en="Crew")
+    CrewMember.objects.create(crew=crew, person=person, valid_from=NOW)
+    order = WorkOrder.objects.create(
+        number="2026-000001", kind=kind, title="Mend it", asset=asset, owner=utility, state_at=NOW, opened_at=NOW
+    )
+    OrderStep.objects.create(order=order, to="draft", at=NOW, **by)
+    OrderItem.objects.create(order=order, position=1, title_en="Look", ticked_at=NOW, **by)
+    OrderNote.objects.create(order=order, text="Seen", at=NOW, **by)
+    media = MediaFile.objects.create(sha256="0" * 64, bytes=1, width=1, height=1, kept_at=NOW)
+    OrderPhoto.objects.create(order=order, media=media, moment="before", at=NOW, **by)
 
 
 def tables(person: Person) -> dict[str, list[dict[str, Any]]]:
@@ -158,7 +220,7 @@ def test_an_erasure_leaves_numbers_and_no_name(gulnar: Person, client: Client) -
     at = NOW + timedelta(hours=1)
     actions.erase_person(who=administrator, now=at, person=gulnar, why="asked by letter")
     left = everything()
-    for word in (NAME, EMAIL, "Гүлнар", "192.0.2.1"):
+    for word in (NAME, EMAIL, PHONE, "Гүлнар", "192.0.2.1", "gulnar-outside"):
         assert word not in left
     for name, becomes in POINTS.items():
         label, model, field = name.split(".")

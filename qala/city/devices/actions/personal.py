@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from ..models import ClaimAttempt, ClaimCode, DeviceChange, DeviceLoad, Load, Occupancy
+from ..models import ClaimAttempt, ClaimCode, DeviceChange, DeviceCredential, DeviceLoad, Load, Occupancy
 
 
 def erase_person(person: UUID, now: datetime) -> int:
@@ -20,4 +20,5 @@ def erase_person(person: UUID, now: datetime) -> int:
     touched += DeviceChange.objects.filter(who_id=person).exclude(who_name="").update(who_name="")
     touched += Load.objects.filter(who_id=person).exclude(who_name="").update(who_name="")
     touched += DeviceLoad.objects.filter(who_id=person).exclude(who_name="").update(who_name="")
+    touched += DeviceCredential.objects.filter(made_by_id=person).exclude(made_by_name="").update(made_by_name="")
     return touched

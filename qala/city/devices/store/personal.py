@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from ..models import ClaimAttempt, DeviceChange, DeviceLoad, Load, Occupancy
+from ..models import ClaimAttempt, DeviceChange, DeviceCredential, DeviceLoad, Load, Occupancy
 from .own import own_parts, own_readings
 
 
@@ -37,6 +37,12 @@ def export_of(person: UUID) -> dict[str, list[dict[str, Any]]]:
             for at, serial, kind, name, why in DeviceChange.objects.filter(who_id=person)
             .order_by("at")
             .values_list("at", "device__serial", "kind", "who_name", "why")
+        ],
+        "credentials_given": [
+            {"at": _text(at), "serial": serial, "name": name}
+            for at, serial, name in DeviceCredential.objects.filter(made_by_id=person)
+            .order_by("made_at", "device__serial")
+            .values_list("made_at", "device__serial", "made_by_name")
         ],
         "files_loaded": [
             {"at": _text(at), "file": file, "name": name}

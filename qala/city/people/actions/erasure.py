@@ -13,6 +13,7 @@ from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -145,6 +146,7 @@ def erase_account(person: UUID, now: datetime) -> int:
     touched: int = 1 + end_all_sessions(held)
     touched += Token.objects.filter(person=person).delete()[0]
     touched += Authenticator.objects.filter(user_id=person).delete()[0]
+    touched += SocialAccount.objects.filter(user_id=person).delete()[0]
     touched += EmailAddress.objects.filter(user_id=person).delete()[0]
     touched += store.not_ended(now).filter(person=person, valid_from__lt=now).update(valid_to=now)
     touched += store.not_ended(now).filter(person=person, valid_from__gte=now).delete()[0]
@@ -154,7 +156,7 @@ def erase_account(person: UUID, now: datetime) -> int:
     search.drop("person", [person])
     held.email, held.name, held.language = f"{person.hex}@erased.invalid", "", ""
     held.password, held.is_active, held.erased_at = make_password(None), False, now
-    held.last_login = held.invitation = held.invited_at = None
+    held.phone = held.last_login = held.invitation = held.invited_at = None
     held.save()
     return touched
 

@@ -431,7 +431,7 @@ def export_of(person: UUID) -> dict[str, list[dict[str, Any]]]:
     """What people know of a person, for their own copy; nothing of it is a secret that lets somebody in."""
     held = Person.objects.filter(pk=person)
     columns: dict[str, tuple[QuerySet[Any], str]] = {
-        "account": (held, "id email name language is_active is_demo joined_at last_login invited_at"),
+        "account": (held, "id email phone name language is_active is_demo joined_at last_login invited_at"),
         "memberships": (Membership.objects.filter(person=person), "role_id organisation__code valid_from valid_to"),
         "sign_ins": (SignIn.objects.filter(person=person), "began_at last_seen_at address agent"),
         "tokens": (
@@ -440,6 +440,7 @@ def export_of(person: UUID) -> dict[str, list[dict[str, Any]]]:
         ),
         "second_factors": (Authenticator.objects.filter(user_id=person), "type created_at last_used_at"),
         "email_addresses": (EmailAddress.objects.filter(user_id=person), "email verified primary"),
+        "outside_accounts": (SocialAccount.objects.filter(user_id=person), "provider uid date_joined last_login"),
         "erasure_requests": (ErasureRequest.objects.filter(person=person), "asked_at due_at cancelled_at done_at"),
     }
     return {

@@ -16,7 +16,7 @@ from qala.kernel import search
 from qala.kernel.access import Scope, Who
 from qala.kernel.errors import NotFound
 
-from ..models import Asset, Crew, CrewMember, OrderItem, OrderNote, OrderPhoto, OrderStep, WorkOrder
+from ..models import Asset, AssetChange, Crew, CrewMember, OrderItem, OrderNote, OrderPhoto, OrderStep, WorkOrder
 from ..rules import DRAFT, OPEN_STATES
 from .assets import VIEW, Bounds
 
@@ -293,6 +293,10 @@ def rows_of_person(person: UUID) -> dict[str, list[dict[str, Any]]]:
         "notes": [
             {"order": one.order.number, "kind": one.kind, "text": one.text, "minutes": one.minutes, "at": one.at.isoformat()}
             for one in OrderNote.objects.filter(who_id=person).select_related("order").order_by("at")
+        ],
+        "asset_changes": [
+            {"asset": one.asset.code, "at": one.at.isoformat(), "why": one.why}
+            for one in AssetChange.objects.filter(who_id=person).select_related("asset").order_by("at")
         ],
         "photos": [
             {"order": one.order.number, "moment": one.moment, "at": one.at.isoformat(), "sha256": one.media.sha256}
