@@ -109,8 +109,16 @@ class Device(models.Model):
                 name="device_expected_minutes",
             ),
             models.CheckConstraint(
+                # a null makes a comparison neither true nor false, which a check lets pass
                 condition=Q(lon__isnull=True, lat__isnull=True)
-                | Q(lon__gte=-180, lon__lte=180, lat__gte=-90, lat__lte=90),
+                | Q(
+                    lon__isnull=False,
+                    lat__isnull=False,
+                    lon__gte=-180,
+                    lon__lte=180,
+                    lat__gte=-90,
+                    lat__lte=90,
+                ),
                 name="device_on_earth",
             ),
         ]

@@ -357,3 +357,10 @@ def test_the_page_asks_as_often_for_three_changes_as_for_one(city: dict[str, Pla
                 client.get("/console/devices/W-1/")
             counts.append(len(asked))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(("lon", "lat"), [(76.9, None), (None, 43.2), (181.0, 43.2), (76.9, -91.0)])
+def test_the_database_keeps_both_coordinates_or_none(db: None, lon: float | None, lat: float | None) -> None:
+    device = factories.device()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Device.objects.filter(pk=device.pk).update(lon=lon, lat=lat)
