@@ -169,6 +169,10 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     web_threads: int = Field(4, ge=1, le=256, description="Threads that serve pages in the web process.")
+    idle_end_hours: int = Field(
+        12, ge=1, le=336,
+        description="After how long without use a session ends, unless its person asked to stay signed in (two weeks).",
+    )  # fmt: skip
     erasure_days: int = Field(
         14, ge=0, le=30, description="Days between a person's request to be erased and the erasure; they may cancel it."
     )

@@ -184,7 +184,18 @@ def _usable(person: Any, request: HttpRequest) -> Any:
     """The person of the session, or nobody where the account may not be used from here (a demo account from afar)."""
     if person.is_authenticated and not may_use(person, remote_address(request.META)):
         return AnonymousUser()
+    if person.is_authenticated and _lies_idle(request):
+        request.session.flush()
+        return AnonymousUser()
     return person
+
+
+def _lies_idle(request: HttpRequest) -> bool:
+    """Whether nobody used the session for long, and nobody asked to stay signed in on this machine."""
+    seen = request.session.get(SEEN)
+    if seen is None or not request.session.get_expire_at_browser_close():
+        return False
+    return bool(SYSTEM_CLOCK.now().timestamp() - seen > settings.QALA.idle_end_hours * 3600 + SEEN_EVERY)
 
 
 class Problems:

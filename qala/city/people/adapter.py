@@ -69,6 +69,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         )
         return HttpResponseRedirect(reverse("account_login"))
 
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """A wrong password is written down, with where it came from and without the name that was tried."""
+        super().authentication_failed(request, **credentials)
+        log.warning("sign_in.refused", address=rules.remote_address(request.META))
+
     def post_login(self, request: HttpRequest, user: Person, **about: Any) -> HttpResponse:
         """The session is remembered for its person; the language that they chose comes back with them on any machine."""
         response: HttpResponse = super().post_login(request, user, **about)

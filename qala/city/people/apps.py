@@ -32,6 +32,10 @@ class PeopleConfig(MatterConfig):
         grants={"manager": ("people.view",)},
         told=(
             Told("people.person_disabled", "person: id of the person whose account was closed"),
+            Told(
+                "people.sign_in_changed",
+                "person: id; what: password, totp, recovery_codes, webauthn, phone or outside; at: RFC 3339",
+            ),
             Told("people.second_factor_reset", "person: id of the person who signs in without one now"),
             Told(
                 "people.role_given",

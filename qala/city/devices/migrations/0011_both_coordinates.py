@@ -4,20 +4,33 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('devices', '0010_occupancy'),
-        ('people', '0007_phone'),
-        ('places', '0002_zones_and_entries'),
+        ("devices", "0010_occupancy"),
+        ("people", "0007_phone"),
+        ("places", "0002_zones_and_entries"),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='device',
-            name='device_on_earth',
+            model_name="device",
+            name="device_on_earth",
         ),
         migrations.AddConstraint(
-            model_name='device',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lat__isnull', True), ('lon__isnull', True)), models.Q(('lat__gte', -90), ('lat__isnull', False), ('lat__lte', 90), ('lon__gte', -180), ('lon__isnull', False), ('lon__lte', 180)), _connector='OR'), name='device_on_earth'),
+            model_name="device",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lat__isnull", True), ("lon__isnull", True)),
+                    models.Q(
+                        ("lat__gte", -90),
+                        ("lat__isnull", False),
+                        ("lat__lte", 90),
+                        ("lon__gte", -180),
+                        ("lon__isnull", False),
+                        ("lon__lte", 180),
+                    ),
+                    _connector="OR",
+                ),
+                name="device_on_earth",
+            ),
         ),
     ]

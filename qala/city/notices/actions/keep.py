@@ -8,6 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
+from qala.city.devices.public import Load
 from qala.kernel import audit
 from qala.kernel.access import system
 
@@ -39,5 +40,11 @@ def forget_old(*, now: datetime, most: int = MOST) -> int:
 
 @transaction.atomic
 def erase(person: UUID, now: datetime) -> int:
-    """Remove all that notices hold of a person; returns how many rows. Called by the person's erasure."""
-    return sum(table.objects.filter(person=person).delete()[0] for table in (Notice, Preference, Choice))
+    """Remove all that notices hold of a person, and others' notices that name them: those of their account, and of files
+    that they loaded. Returns how many rows. Called by the person's erasure."""
+    count = sum(table.objects.filter(person=person).delete()[0] for table in (Notice, Preference, Choice))
+    count += Notice.objects.filter(data__person=str(person)).delete()[0]
+    loads = [str(key) for key in Load.objects.filter(who_id=person).values_list("pk", flat=True)]
+    for start in range(0, len(loads), 500):
+        count += Notice.objects.filter(data__load__in=loads[start : start + 500]).delete()[0]
+    return count

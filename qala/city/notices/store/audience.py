@@ -93,6 +93,10 @@ def second_factor_reset(payload: Payload, now: datetime) -> Found | None:
     return Found(_person(UUID(payload["person"])), {})
 
 
+def sign_in_changed(payload: Payload, now: datetime) -> Found | None:
+    return Found(_person(UUID(payload["person"])), {"what": payload["what"], "at": payload["at"]})
+
+
 def order_assigned(payload: Payload, now: datetime) -> Found | None:
     """The crew that does it."""
     order = _order(payload, now)

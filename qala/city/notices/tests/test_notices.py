@@ -13,13 +13,14 @@ from django.db import IntegrityError, transaction
 from qala.city.devices.public import Load
 from qala.city.notices import actions, handlers, store
 from qala.city.notices.models import Choice, Delivery, Notice, Preference
+from qala.city.people.actions import set_password
 from qala.city.people.public import Organisation, Person, join, who_of
 from qala.city.works.public import Kind, WorkOrder
 from qala.kernel import outbox
 from qala.kernel.access import Who
 from qala.kernel.errors import BadInput, NotAllowed, NotFound, SignInNeeded
 from qala.kernel.ids import new_id
-from qala.kernel.models import OutboxDelivery
+from qala.kernel.models import OutboxDelivery, OutboxEvent
 from tests import factories
 from tests.factories import NOW, US
 
@@ -341,3 +342,27 @@ def test_orders_are_told_to_their_crew_and_to_who_checks_them(water: Organisatio
     assert tell("works.order_done", payload) == 1
     assert (told(checks), told(other)) == (["works.order_done"], [])
     assert tell("works.order_done", {**payload, "number": "2026-2"}) == 0
+
+
+def test_who_hears_that_their_way_to_sign_in_was_changed(water: Organisation) -> None:
+    person = factories.person("engineer", water, password=factories.PASSWORD)
+    other = factories.person("engineer", water)
+    set_password(who=US, now=NOW, person=person, password="another long sentence 42")
+    event = OutboxEvent.objects.get(name="people.sign_in_changed")
+    handlers.happened(event.payload, event.pk, NOW)
+    assert (told(person), told(other)) == (["people.sign_in_changed"], [])
+    assert Delivery.objects.filter(notice__person=person, channel=Delivery.EMAIL).exists()
+
+
+def test_who_gets_a_first_password_hears_nothing(water: Organisation) -> None:
+    set_password(who=US, now=NOW, person=factories.person("engineer", water), password="another long sentence 42")
+    assert not OutboxEvent.objects.filter(name="people.sign_in_changed").exists()
+
+
+def test_an_erasure_takes_the_name_out_of_others_notices(roles: None, water: Organisation) -> None:
+    person, boss = factories.person("engineer", water), factories.person("administrator")
+    tell("people.person_disabled", {"person": str(person.pk)})
+    tell("devices.load_ended", {"load": str(a_load(person, water).pk)})
+    assert told(boss)
+    assert actions.erase(person.pk, NOW) > 0
+    assert not Notice.objects.filter(data__person=str(person.pk)).exists() and not Delivery.objects.exists()

@@ -13,7 +13,7 @@ from qala.kernel.access import Who, system
 from qala.kernel.errors import NotFound
 
 from ..models import Person
-from .persons import create_person
+from .persons import create_person, tell_sign_in_changed
 
 
 @transaction.atomic
@@ -51,6 +51,7 @@ def join_outside_account(
         who=who, now=now, verb="people.join_outside_account", thing="person", key=person.pk,
         after={"provider": provider},
     )  # fmt: skip
+    tell_sign_in_changed(person, "outside", now=now)
     return person, account
 
 
@@ -68,3 +69,4 @@ def leave_outside_account(*, who: Who, now: datetime, person: Person, provider: 
         who=who, now=now, verb="people.leave_outside_account", thing="person", key=person.pk,
         before={"provider": provider},
     )  # fmt: skip
+    tell_sign_in_changed(person, "outside", now=now)

@@ -164,11 +164,19 @@ def set_password(*, who: Who, now: datetime, person: Person, password: str, keep
     if who.kind != "person" or who.id != person.pk:
         require_everywhere(who)
     refuse(password_faults(password, person))
+    had = person.has_usable_password()
     person.set_password(password)
     person.invitation = None  # who has a password needs the invitation's link no more
     person.save(update_fields=["password", "invitation"])
     end_all_sessions(person, but=keep_session)
     audit.record(who=who, now=now, verb="people.set_password", thing="person", key=person.pk)
+    if had:
+        tell_sign_in_changed(person, "password", now=now)
+
+
+def tell_sign_in_changed(person: Person, what: str, *, now: datetime) -> None:
+    """News that a way to sign in was changed, so that its holder hears of it and can tell where it was not them."""
+    outbox.tell("people.sign_in_changed", {"person": str(person.pk), "what": what, "at": now.isoformat()}, now=now)
 
 
 @transaction.atomic

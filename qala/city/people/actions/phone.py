@@ -12,6 +12,7 @@ from qala.kernel.access import Who
 from qala.kernel.errors import Conflict
 
 from ..models import Person
+from .persons import tell_sign_in_changed
 
 
 @transaction.atomic
@@ -35,3 +36,4 @@ def set_phone(*, who: Who, now: datetime, person: Person, number: str | None) ->
         who=who, now=now, verb="people.set_phone", thing="person", key=person.pk,
         before={"phone": had}, after={"phone": number is not None},
     )  # fmt: skip
+    tell_sign_in_changed(person, "phone", now=now)

@@ -13,7 +13,7 @@ from qala.kernel.access import Who
 from qala.kernel.errors import Conflict
 
 from ..models import Person
-from .persons import require_over
+from .persons import require_over, tell_sign_in_changed
 from .sessions import end_all_sessions
 
 
@@ -24,7 +24,9 @@ def note_second_factor(*, who: Who, now: datetime, person: Person, verb: str, ki
         verb: ``people.add_second_factor``, ``people.remove_second_factor`` or ``people.renew_second_factor``.
         kind: ``totp`` or ``recovery_codes``.
     """
-    audit.record(who=who, now=now, verb=verb, thing="person", key=person.pk, after={"kind": kind})
+    with transaction.atomic():
+        audit.record(who=who, now=now, verb=verb, thing="person", key=person.pk, after={"kind": kind})
+        tell_sign_in_changed(person, kind, now=now)
 
 
 @transaction.atomic

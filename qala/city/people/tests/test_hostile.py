@@ -11,13 +11,16 @@ import pytest
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from qala.city.people import actions
 from qala.city.people.models import Person
+from qala.city.people.rules import SEEN
 from tests import factories
 from tests.factories import PASSWORD, US
 
@@ -212,3 +215,25 @@ def test_a_demo_account_is_not_let_in_by_a_made_up_address(me: Person) -> None:
             client = new_browser(**{name: value})
             sign_in(client, REMOTE_ADDR="203.0.113.9")
             assert not is_in(client)
+
+
+@pytest.mark.parametrize(("stay", "hours", "is_in"), [(False, 11, True), (False, 13, False), (True, 13, True)])
+def test_a_session_that_lies_idle_ends(stay: bool, hours: int, is_in: bool) -> None:
+    person = factories.person("engineer", factories.organisation("water"), password=factories.PASSWORD)
+    client = Client(SERVER_NAME="localhost")
+    form = {"login": person.email, "password": factories.PASSWORD, **({"remember": "on"} if stay else {})}
+    assert client.post("/accounts/login/", form).status_code == 302
+    assert client.get("/console/me/").status_code == 200
+    session = client.session
+    session[SEEN] -= hours * 3600
+    session.save()
+    assert (client.get("/console/me/").status_code == 200) == is_in
+    assert Session.objects.filter(session_key=session.session_key).exists() == is_in
+
+
+def test_a_wrong_password_is_written_down_without_the_name() -> None:
+    client = Client(SERVER_NAME="localhost")
+    with capture_logs() as written:
+        client.post("/accounts/login/", {"login": "somebody@city.example", "password": "a wrong one"})
+    refused = [one for one in written if one["event"] == "sign_in.refused"]
+    assert len(refused) == 1 and "somebody" not in str(refused)
