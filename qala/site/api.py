@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -14,7 +12,6 @@ from django.utils.translation import gettext as _
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 from ninja.openapi.docs import Swagger
-from ninja.parser import Parser
 from ninja.security import APIKeyCookie, HttpBearer
 
 import qala
@@ -65,29 +62,6 @@ class Token(HttpBearer):
         return who
 
 
-class PlainText(Parser):
-    """JSON whose texts can be kept: no NUL, no half of a surrogate pair, which databases refuse in their own words."""
-
-    def parse_body(self, request: HttpRequest) -> Any:
-        found = json.loads(request.body)
-        if b"\\u" in request.body:
-            for text in _texts(found):
-                text.encode()
-                if "\x00" in text:
-                    raise ValueError("a text holds a NUL character")
-        return found
-
-
-def _texts(found: Any) -> Iterator[str]:
-    if isinstance(found, str):
-        yield found
-    elif isinstance(found, dict):
-        yield from found
-    parts = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
-    for part in parts:
-        yield from _texts(part)
-
-
 class Api(NinjaAPI):
     """Ninja's API whose document also says how errors look."""
 
@@ -123,7 +97,6 @@ def build() -> Api:
         docs_url="docs",
         openapi_url="openapi.json",
         urls_namespace="api",
-        parser=PlainText(),
     )
     for plug in plugs():
         for prefix, router in plug.api.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from qala.city.people.public import SEEN, SEEN_EVERY, may_use, note_seen, remote_address, who_of, who_of_token
 from qala.kernel.clock import SYSTEM_CLOCK
-from qala.kernel.errors import BadInput, QalaError
+from qala.kernel.errors import BadInput, NotFound, QalaError
 from qala.kernel.ids import new_id
 
 from . import csp, metrics, problems
@@ -88,6 +89,27 @@ def _holds_nul(given: QueryDict) -> bool:
 
 def _is_plain_form(request: HttpRequest) -> bool:
     return request.method == "POST" and request.content_type == "application/x-www-form-urlencoded"
+
+
+def _is_plain_json(request: HttpRequest) -> bool:
+    if b"\\u" not in request.body:
+        return True
+    try:
+        return all("\x00" not in text and text.encode() is not None for text in _texts(json.loads(request.body)))
+    except UnicodeEncodeError:
+        return False
+    except (ValueError, RecursionError):
+        return True  # no JSON at all: whoever reads it says so
+
+
+def _texts(found: Any) -> Iterator[str]:
+    """All texts of a JSON value, names included."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict):
+        yield from found
+    for part in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+        yield from _texts(part)
 
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -199,15 +221,21 @@ def _lies_idle(request: HttpRequest) -> bool:
 
 
 class Problems:
-    """Domain errors that views raise become problem details or a page; so does a NUL, which no text of ours holds and
-    PostgreSQL takes in none."""
+    """Domain errors that views raise become problem details or a page; so do a NUL and half a surrogate pair, which no
+    text of ours holds and the databases refuse in their own words."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if "\x00" in request.path or _holds_nul(request.GET) or (_is_plain_form(request) and _holds_nul(request.POST)):
+        if "\x00" in request.path:
+            return problems.response(request, NotFound(_("There is nothing at this address.")))
+        if _holds_nul(request.GET) or (_is_plain_form(request) and _holds_nul(request.POST)):
             return problems.response(request, BadInput(_("The address or the form holds a NUL character.")))
+        if request.content_type == "application/json" and not _is_plain_json(request):
+            return problems.response(
+                request, BadInput(_("A text of the body holds what is no Unicode text, or a NUL."))
+            )
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

@@ -28,7 +28,7 @@ def test_a_file_is_loaded_and_a_meter_exchanged_on_a_phone(visit: Visit, tmp_pat
     page.get_by_label("File of devices").set_input_files(file)
     page.get_by_role("button", name="Load", exact=True).click()
     expect(page.get_by_text("Nothing of this file was kept")).to_be_visible()
-    expect(page.get_by_role("row", name=re.compile("^3 F 2 serial has other signs"))).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("^3 Serial F 2 Reason serial has other signs"))).to_be_visible()
     assert serious(page) == [] and not overflow(page)
     page.get_by_role("link", name="Load another file").click()
     page.get_by_label("File of devices").set_input_files(file)

@@ -64,10 +64,12 @@ def backup(dir: Path, keep: int | None) -> None:
 
 def tell_failed(folder: Path, reason: str) -> None:
     """News for whoever runs the city, where its records can take any."""
-    if not records_ready(settings.QALA):
-        return
-    with suppress(DatabaseError), transaction.atomic():
-        outbox.tell("city.backup_failed", {"folder": str(folder), "reason": reason[:300]}, now=SYSTEM_CLOCK.now())
+    with suppress(DatabaseError):  # what failed the back-up may fail this too, and is what must be told of
+        if records_ready(settings.QALA):
+            with transaction.atomic():
+                outbox.tell(
+                    "city.backup_failed", {"folder": str(folder), "reason": reason[:300]}, now=SYSTEM_CLOCK.now()
+                )
 
 
 @click.command(

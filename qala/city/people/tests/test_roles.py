@@ -94,8 +94,8 @@ def test_a_role_is_copied_renamed_changed_and_retired_on_pages(water: Organisati
     assert Membership.objects.filter(person=fitter, valid_to__isnull=False).count() == 1  # nothing is lost
     verbs = AuditEntry.objects.order_by("id").values_list("verb", "why")
     assert list(verbs)[-2:] == [("people.end_membership", "merged"), ("people.retire_role", "merged")]
-    page = admin.get("/console/roles/").content.decode()
-    assert "Retired roles" in page
+    assert "Meter fitter" in admin.get("/console/roles/?state=retired").content.decode()
+    assert "Meter fitter" not in admin.get("/console/roles/?state=used").content.decode()
     assert "Meter fitter" not in admin.get("/console/people/invite/").content.decode()
     with pytest.raises(Conflict, match="retired"):
         actions.join(who=US, now=timezone.now(), person=fitter, role="fitter", organisation=water)
