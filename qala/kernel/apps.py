@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.utils.translation import gettext_lazy as _
 
 from . import measures
-from .plug import Check, Job, MatterConfig, Permission, Personal, Plug, Told
+from .plug import Check, Job, MatterConfig, Permission, Personal, Plug, Retained, Told
 
 
 class KernelConfig(MatterConfig):
@@ -16,6 +16,7 @@ class KernelConfig(MatterConfig):
         permissions=(
             Permission("audit.view", _("See who changed what, and when")),
             Permission("city.operate", _("See how the city runs, and repeat work that failed"), scoped=False),
+            Permission("city.retain", _("Set how long data are kept, and delete what is older"), scoped=False),
         ),
         grants={"manager": ("audit.view",)},
         told=(
@@ -28,7 +29,19 @@ class KernelConfig(MatterConfig):
         personal=(Personal(_("Audit log"), "qala.kernel.audit.export_of", "qala.kernel.audit.erase_names"),),
         checks=(Check("audit", "qala.kernel.audit.check"),),
         lake_tables=(measures.TABLE,),
+        retained=(
+            Retained("outbox.deliveries", _("News that was delivered"), "qala.kernel.forgotten.count_news",
+                     "qala.kernel.forgotten.forget_news", least_days=7),
+            Retained("jobs.finished", _("Finished jobs"), "qala.kernel.forgotten.count_jobs",
+                     "qala.kernel.forgotten.forget_jobs", days=7, least_days=2),
+            Retained("measures", _("Measures"), "qala.kernel.forgotten.count_nothing",
+                     why=_("Indicators, pilots and decisions rest on them.")),
+            Retained("audit", _("Audit log"), "qala.kernel.forgotten.count_nothing",
+                     why=_("It must tell for all time who changed what; an erasure cuts names out of it.")),
+        ),
         jobs=(
+            Job("retention.run", "qala.kernel.retention.run_nightly", every=timedelta(days=1),
+                title=_("Delete what is older than it is kept")),
             Job(
                 "lake.maintain", "qala.kernel.lake.maintain", every=timedelta(minutes=5), title=_("Keep the lake tidy")
             ),
@@ -39,4 +52,4 @@ class KernelConfig(MatterConfig):
                 title=_("Remove pictures that nothing shows any more"),
             ),
         ),
-    )
+    )  # fmt: skip

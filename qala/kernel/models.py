@@ -210,3 +210,26 @@ class MediaFile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sha256[:12]} {self.width}×{self.height}"
+
+
+class RetentionRule(models.Model):
+    """How long one class of rows is kept, where somebody chose; ``key`` as a plug declares it.
+
+    Rows of before ``horizon`` are gone or going: it never moves back, also where the class is kept longer later.
+    """
+
+    key = models.CharField(primary_key=True, max_length=80)
+    chosen = models.BooleanField(default=False)
+    days = models.PositiveIntegerField(null=True)
+    horizon = models.DateTimeField(null=True)
+    ran_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(days__isnull=True) | models.Q(days__gte=1), name="retention_days_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.days or 'for ever'}"

@@ -149,6 +149,34 @@ class Personal:
 
 
 @dataclass(frozen=True, slots=True)
+class Retained:
+    """A class of rows that may be kept for so long only; what is older, ``qala.kernel.retention`` alone has deleted.
+
+    ``count`` names ``function(before, now) -> retention.Going``; ``forget`` names ``function(before, now) ->
+    Iterator[tuple[str, int]]``: deletes step by step, each whole by itself, and yields what it was and how many rows;
+    ``waits`` names ``function(before) -> str``: words for why nothing may be deleted now, or ``""``.
+
+    Args:
+        days: how long where nobody chose; ``None``: for ever.
+        least_days: the shortest time that may be chosen.
+        by_month: whole months (UTC) go, and what comes later for a month that is gone is not taken.
+        elsewhere: names ``function() -> int | None``: the days, where they are chosen and rows are deleted elsewhere.
+        why: words for why it can't be chosen here; such a class has no ``forget``.
+    """
+
+    key: str
+    title: Any
+    count: str
+    forget: str = ""
+    waits: str = ""
+    days: int | None = None
+    least_days: int = 1
+    by_month: bool = False
+    elsewhere: str = ""
+    why: Any = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A list of the matter: ``declared`` names a ``qala.kernel.lists.List``, ``url`` the URL name of its page."""
 
@@ -182,6 +210,7 @@ class Plug:
     streams: tuple[Stream, ...] = ()
     checks: tuple[Check, ...] = ()
     personal: tuple[Personal, ...] = ()
+    retained: tuple[Retained, ...] = ()
     lists: tuple[Listed, ...] = ()
     commands: tuple[Command, ...] = ()
     prepare: str | None = None  # dotted path of ``function()``: idempotent data that the matter needs, after migrations

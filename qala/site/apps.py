@@ -16,7 +16,12 @@ class SiteConfig(MatterConfig):
             MenuEntry(_("Audit log"), "console:audit", "history", "audit.view", 90),
         ),
         api={"audit": "qala.site.audit.router", "operation": "qala.site.operation_api.router"},
-        commands=(Command("export audit", "qala.site.commands.audit.export_audit"),),
+        commands=(
+            Command("export audit", "qala.site.commands.audit.export_audit"),
+            Command("retention list", "qala.site.commands.retention.list_classes"),
+            Command("retention set", "qala.site.commands.retention.set_days"),
+            Command("retention run", "qala.site.commands.retention.run"),
+        ),
         jobs=(
             Job("site.back_up", "qala.site.backup.daily.run", every=timedelta(hours=1), title=_("Back the city up")),
             Job("site.measure_storage", "qala.site.storage.measure", every=timedelta(days=1),

@@ -147,7 +147,7 @@ def tree() -> Tree:
         "people": _("People, their roles and their accounts."), "organisations": _("Organisations of the city."),
         "roles": _("Roles: bundles of permissions."),
         "tokens": _("API tokens of service accounts, such as gateways."), "drivers": _("Work on device models."),
-        "notices": _("Notices and what became of them."),
+        "notices": _("Notices and what became of them."), "retention": _("How long data are kept."),
     }  # fmt: skip
     root = Tree("qala", _("Qala: an open platform for a city that measures what it does and asks its residents."))
     root.params.append(

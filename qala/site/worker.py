@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 from uuid import UUID, uuid5
@@ -39,7 +39,6 @@ log = structlog.get_logger(__name__)
 INTERVAL = 0.3  # seconds between two looks at queue and outbox
 LONGEST_WAIT = 10.0  # where the records do not answer
 BEAT = 5.0  # seconds between two signs of life
-KEPT = timedelta(days=7)  # what finished jobs are kept for looking at
 MOST_ATTEMPTS = 3  # of a job that takes its worker down each time
 TURNS = UUID("019350b0-0000-7000-8000-9a1a0b0c0d0e")  # namespace of the keys of recurring jobs
 READY, RUNNING = "READY", "RUNNING"
@@ -164,12 +163,6 @@ def _queue_once(job: Job, key: UUID) -> bool:
     return True
 
 
-def forget_finished(now: datetime) -> int:
-    """Delete finished tasks that nobody will look at any more."""
-    deleted: int = TASKS.finished().filter(finished_at__lt=now - KEPT).delete()[0]
-    return deleted
-
-
 def run() -> None:
     """Work until SIGTERM or the end of the parent; a running job is finished where time allows."""
     settings: Settings = django_settings.QALA
@@ -198,7 +191,6 @@ def run() -> None:
             write_json(settings.run_dir / "worker.beat", told)
 
         def tidy() -> None:
-            forget_finished(datetime.now(UTC))
             import_module(django_settings.SESSION_ENGINE).SessionStore.clear_expired()
 
         threads = [

@@ -20,6 +20,7 @@ from django_tasks_db.models import DBTaskResult
 from qala.kernel import console, jobs
 from qala.kernel.access import system
 from qala.kernel.errors import BadInput
+from qala.kernel.forgotten import forget_jobs
 from qala.kernel.plug import Job
 from qala.site import bridge, cli, csp, logs, problems, status, worker
 from qala.site.context import menu
@@ -301,11 +302,11 @@ class TestWorker:
             task.refresh_from_db()
             assert task.status == after, holders
 
-    def test_finished_tasks_are_forgotten_after_a_week(self) -> None:
+    def test_finished_tasks_are_forgotten(self) -> None:
         jobs.run_job.enqueue("test.tick", {})
         self.tasks().update(status="SUCCESSFUL", finished_at=NOW)
-        assert worker.forget_finished(NOW + timedelta(days=6)) == 0
-        assert worker.forget_finished(NOW + timedelta(days=8)) == 1
+        assert sum(count for _step, count in forget_jobs(NOW - timedelta(seconds=1), NOW)) == 0
+        assert sum(count for _step, count in forget_jobs(NOW + timedelta(seconds=1), NOW)) == 1
 
 
 @pytest.mark.parametrize(

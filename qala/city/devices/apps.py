@@ -17,6 +17,7 @@ from qala.kernel.plug import (
     Permission,
     Personal,
     Plug,
+    Retained,
     Stream,
     Told,
 )
@@ -106,6 +107,18 @@ class DevicesConfig(MatterConfig):
             personal=(
                 Personal(_("Meters and devices"), "qala.city.devices.store.export_of",
                          "qala.city.devices.actions.erase_person"),
+            ),
+            retained=(
+                Retained("readings.interval", _("Readings: use since the one before"),
+                         "qala.city.devices.store.count_intervals", "qala.city.devices.actions.forget_intervals",
+                         waits="qala.city.devices.store.what_waits", least_days=31, by_month=True),
+                Retained("readings.instant", _("Readings: values of a moment"),
+                         "qala.city.devices.store.count_instants", "qala.city.devices.actions.forget_instants",
+                         waits="qala.city.devices.store.what_waits", least_days=31, by_month=True),
+                Retained("refusals", _("Refused rows of loads"), "qala.city.devices.store.count_refusals",
+                         "qala.city.devices.actions.forget_refusals"),
+                Retained("loads.refused_files", _("Files of refused rows"), "qala.city.devices.store.count_files",
+                         "qala.city.devices.actions.forget_files"),
             ),
             commands=(
                 Command("load devices", "qala.city.devices.commands.devices.load_devices"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .actions import NewDevice, keep_readings, mark_seen, reading_table, register_devices, tell_kept
+from .actions import NewDevice, forget_readings, keep_readings, mark_seen, reading_table, register_devices, tell_kept
 from .models import Device, Load, RefusalReason, Series
-from .rules import Period, is_serial, period_of
+from .rules import Period, is_serial, period_of, retention_key
 from .store import (
     RFC3339,
     copy_out,
+    count_aged,
     current_sql,
     decimal_sql,
     get_device,
@@ -20,6 +21,7 @@ from .store import (
     series_of,
     touched_series,
     visible_to,
+    what_waits,
 )
 
 __all__ = [
@@ -31,8 +33,10 @@ __all__ = [
     "RefusalReason",
     "Series",
     "copy_out",
+    "count_aged",
     "current_sql",
     "decimal_sql",
+    "forget_readings",
     "get_device",
     "get_load",
     "is_serial",
@@ -46,8 +50,10 @@ __all__ = [
     "reading_table",
     "register_devices",
     "register_series",
+    "retention_key",
     "series_of",
     "tell_kept",
     "touched_series",
     "visible_to",
+    "what_waits",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ import pyarrow as pa
 from django.conf import settings
 from django.db import transaction
 
-from qala.city.devices.public import touched_series
+from qala.city.devices.public import forget_readings, touched_series
 from qala.city.places.public import find_city
 from qala.kernel import measures, outbox
 from qala.kernel.lake import get_lake
@@ -23,7 +23,6 @@ from qala.kernel.ranges import TimeRange, day_start, days_of
 
 from . import rules, store
 
-BATCH_READINGS = 2_000_000
 BATCH_INTERVALS = 4_000_000
 
 
@@ -150,7 +149,7 @@ def _batches(series: list[int]) -> Iterable[list[int]]:
     batch: list[int] = []
     size = 0
     for one, count in rows:
-        if batch and size + count > BATCH_READINGS:
+        if batch and size + count > store.BATCH_READINGS:
             yield batch
             batch, size = [], 0
         batch.append(one)
@@ -175,7 +174,10 @@ def _close_batch(
     latest = np.append((series[1:] != series[:-1]) | (t[1:] != t[:-1]), True)  # the last received of each instant
     series, t, value = series[latest], t[latest], value[latest]
     steps = {one: store.max_step(held[one][1], held[one][0], held[one][2], held[one][3]) for one in batch}
-    numbers, where = np.unique(series, return_inverse=True)
+    numbers, first, where = np.unique(series, return_index=True, return_inverse=True)
+    begins = pa.table(
+        {"series": pa.array(numbers, pa.int32()), "first": pa.array(t[first], pa.int64()).cast("timestamp[us]")}
+    )
     step = np.array([steps[int(one)] for one in numbers], dtype=np.int64)[where]
     found = rules.close(series, t, value, step)
     factor, exponent = zip(
@@ -196,11 +198,15 @@ def _close_batch(
             "flags": flags.astype(np.uint8),
         }
     )
-    return _store(staged, wanted, batch, now)
+    return _store(staged, begins, batch, now)
 
 
 def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) -> tuple[int, int]:
-    """Insert the staged intervals that differ from the current ones, and withdraw those that are no more."""
+    """Insert the staged intervals that differ from the current ones, and withdraw those that are no more.
+
+    Intervals that begin before the first reading of their series (column ``first`` of ``wanted``) were computed from
+    readings that retention has deleted: they stay.
+    """
     lake = get_lake()
     cursor = lake.cursor()
     same = " AND ".join(
@@ -222,7 +228,8 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
             )
             held.execute(
                 """CREATE OR REPLACE TEMP TABLE gone AS
-                   SELECT series, start_at, end_at FROM current ANTI JOIN staged USING (series, start_at)"""
+                   SELECT series, start_at, end_at FROM current JOIN wanted USING (series)
+                   ANTI JOIN staged USING (series, start_at) WHERE start_at >= first"""
             )
             counts = held.execute("SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)").fetchone()
             assert counts is not None
@@ -247,6 +254,16 @@ def _store(staged: pa.Table, wanted: pa.Table, batch: list[int], now: datetime) 
         return lake.commit(work, cursor=cursor)
     finally:
         cursor.close()
+
+
+def forget_registers(before: datetime, now: datetime) -> Iterator[tuple[str, int]]:
+    """Delete the readings of registers of before an instant, month by month, but for those that later consumption is
+    still computed from. ``qala.kernel.retention`` alone calls it.
+
+    Yields:
+        the month, and how many readings went.
+    """
+    yield from forget_readings("register", before, store.standing_registers(before))
 
 
 def compute_days(name: str, *, span: TimeRange, now: datetime) -> int:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from qala.kernel.measures import Measure
-from qala.kernel.plug import Card, Command, Heard, Layer, MatterConfig, Permission, Plug, Told
+from qala.kernel.plug import Card, Command, Heard, Layer, MatterConfig, Permission, Plug, Retained, Told
 
 from .models import INTERVALS
 
@@ -43,6 +43,13 @@ class MetersConfig(MatterConfig):
             Measure("meters.water_m3", _("Water used"), "m3", "place", ("day",), HOW),
             Measure("meters.electricity_kwh", _("Electricity used"), "kWh", "place", ("day",), HOW),
             Measure("meters.heat_kwh", _("Heat used"), "kWh", "place", ("day",), HOW),
+        ),
+        retained=(
+            Retained("readings.register", _("Readings: registers"), "qala.city.meters.store.count_old_registers",
+                     "qala.city.meters.actions.forget_registers", waits="qala.city.devices.public.what_waits",
+                     least_days=31, by_month=True),
+            Retained("intervals", _("Consumption by the hour"), "qala.kernel.forgotten.count_nothing",
+                     why=_("Measures are computed from it, also anew where borders move.")),
         ),
         told=(Told("meters.closed", "series, written, withdrawn: counts; first, last: RFC 3339"),),
         heard=(

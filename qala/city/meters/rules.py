@@ -104,6 +104,38 @@ def close(series: Ints, t: Ints, value: Ints, max_step: Ints) -> Intervals:
     )
 
 
+def standing(series: Ints, t: Ints, value: Ints, max_step: Ints, horizon: int) -> dict[int, int]:
+    """From which instant on readings of each series must stay when those before ``horizon`` go.
+
+    Readings from there on give the same intervals as all of them do, from the last hour on at which the register is known
+    by the horizon; and the last reading before the horizon stays in any case.
+
+    Args:
+        series, t, value, max_step: as of ``close``, up to ``MAX_GAP_US`` beyond the horizon at least.
+        horizon: on the hour.
+
+    Returns:
+        series that have readings before the horizon → instant.
+    """
+    found: dict[int, int] = {}
+    if len(series) == 0:
+        return found
+    never = np.iinfo(np.int64).min
+    known = np.where((t % HOUR_US == 0) & (t <= horizon), t, never)
+    if len(series) > 1:
+        flags = pair_flags(t[1:] - t[:-1], value[1:] - value[:-1], max_step[1:])
+        hour = np.minimum(t[1:], horizon) // HOUR_US * HOUR_US
+        between = (series[1:] == series[:-1]) & (flags == 0) & (t[:-1] < horizon) & (hour > t[:-1])
+        known[:-1] = np.maximum(known[:-1], np.where(between, t[:-1], never))
+    begin = np.flatnonzero(np.concatenate(([True], series[1:] != series[:-1])))
+    hours = np.maximum.reduceat(known, begin)
+    last = np.maximum.reduceat(np.where(t < horizon, t, never), begin)
+    for one, from_hour, from_last in zip(series[begin], hours, last, strict=True):
+        if from_last != never:
+            found[int(one)] = int(from_last if from_hour == never else min(from_hour, from_last))
+    return found
+
+
 def pair_flags(dt: Ints, dv: Ints, max_step: Ints) -> NDArray[np.uint8]:
     """What is wrong between two readings that follow each other, ``dt`` microseconds and ``dv`` last digits apart."""
     flags = np.where(dt > MAX_GAP_US, MISSING, 0).astype(np.uint8)

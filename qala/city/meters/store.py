@@ -20,6 +20,7 @@ from qala.city.devices.public import (
     Device,
     Series,
     copy_out,
+    count_aged,
     decimal_sql,
     list_series,
     past_districts,
@@ -30,6 +31,7 @@ from qala.city.devices.public import current_sql as readings_sql
 from qala.kernel.access import Who
 from qala.kernel.lake import get_lake
 from qala.kernel.ranges import TimeRange
+from qala.kernel.retention import Going
 
 from . import rules
 
@@ -41,6 +43,7 @@ MEASURES = {
 }
 
 
+BATCH_READINGS = 2_000_000
 FAULTS_AT_MOST = 10_000  # series whose devices are looked up for a list of faults
 
 
@@ -326,3 +329,52 @@ def status() -> dict[str, int | float | str]:
     with get_lake().question() as cursor:
         row = cursor.execute("SELECT count(*) FROM lake.intervals").fetchone()
     return {"intervals": int(row[0]) if row else 0}
+
+
+def count_old_registers(before: datetime, now: datetime) -> Going:
+    """Readings of registers that may go, as they are of before an instant and no later consumption rests on them."""
+    return count_aged("register", before, standing_registers(before))
+
+
+def standing_registers(before: datetime) -> dict[int, int]:
+    """Series → instant (microseconds since 1970) from which its readings must stay, so that consumption from ``before`` on
+    is computed as if all of them were there; see ``rules.standing``."""
+    held = registers()
+    edge = before.astimezone(UTC).replace(tzinfo=None)
+    until = edge + timedelta(microseconds=rules.MAX_GAP_US)
+    found: dict[int, int] = {}
+    with get_lake().question() as cursor:
+        counts = cursor.execute(
+            "SELECT series, count(*) FROM lake.readings WHERE t < $edge GROUP BY series ORDER BY series", {"edge": edge}
+        ).fetchall()
+        for low, high in _spans([(one, count) for one, count in counts if one in held]):
+            rows = cursor.execute(
+                """SELECT series::BIGINT AS series, epoch_us(t) AS t, arg_max(value, received_at) AS value
+                   FROM lake.readings WHERE series BETWEEN $low AND $high AND t < $until
+                   GROUP BY ALL ORDER BY series, t""",
+                {"low": low, "high": high, "until": until},
+            ).fetchnumpy()
+            series, t, value = (np.asarray(rows[name], dtype=np.int64) for name in ("series", "t", "value"))
+            known = np.isin(series, np.fromiter(held, np.int64))
+            series, t, value = series[known], t[known], value[known]
+            numbers, where = np.unique(series, return_inverse=True)
+            steps = [
+                max_step(held[int(one)][1], held[int(one)][0], held[int(one)][2], held[int(one)][3]) for one in numbers
+            ]
+            step = np.array(steps, dtype=np.int64)[where]
+            at = int(before.timestamp()) * 1_000_000
+            found |= rules.standing(series, t, value, step, at)
+    return found
+
+
+def _spans(counts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """First and last series of groups of about ``BATCH_READINGS`` readings."""
+    spans: list[tuple[int, int]] = []
+    size = BATCH_READINGS
+    for one, count in counts:
+        if size + count > BATCH_READINGS:
+            spans.append((one, one))
+            size = 0
+        spans[-1] = (spans[-1][0], one)
+        size += count
+    return spans

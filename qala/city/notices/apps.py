@@ -15,6 +15,7 @@ from qala.kernel.plug import (
     Permission,
     Personal,
     Plug,
+    Retained,
     Tool,
 )
 
@@ -40,6 +41,11 @@ class NoticesConfig(MatterConfig):
                 Permission("notices.manage", _("See what was sent to whom, and send it again"), scoped=False),
             ),
             heard=tuple(Heard(event, "qala.city.notices.handlers.happened") for event in events_heard()),
+            retained=(
+                Retained("notices", _("Notices and their deliveries"), "qala.city.notices.store.count_old",
+                         elsewhere="qala.city.notices.store.kept_days",
+                         why=_("It is chosen in the settings, as QALA_NOTICES_KEEP_DAYS.")),
+            ),
             jobs=(
                 Job("notices.send", "qala.city.notices.jobs.send", every=timedelta(minutes=1),
                     title=_("Send mails of notices")),

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, Job, Listed, MatterConfig, MenuEntry, Permission, Personal, Plug, Told
+from qala.kernel.plug import Command, Job, Listed, MatterConfig, MenuEntry, Permission, Personal, Plug, Retained, Told
 
 
 class PeopleConfig(MatterConfig):
@@ -53,6 +53,10 @@ class PeopleConfig(MatterConfig):
         ),
         personal=(
             Personal(_("Account"), "qala.city.people.store.export_of", "qala.city.people.actions.erase_account"),
+        ),
+        retained=(
+            Retained("people.sign_ins", _("Sign-ins whose session has ended"), "qala.city.people.store.count_old_sign_ins",
+                     "qala.city.people.actions.forget_sign_ins"),
         ),
         jobs=(
             Job("people.erase_due", "qala.city.people.jobs.erase_due", every=timedelta(hours=1),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import audit, operation, storage, views
+from . import audit, operation, retention, storage, views
 
 app_name = "console"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("audit.csv", audit.download, name="audit_csv"),
     path("operation/", operation.operation_page, name="operation"),
     path("operation/storage/", storage.storage_page, name="storage"),
+    path("operation/storage/retention/", retention.retention_page, name="retention"),
     path("operation/repeat/", operation.repeat, name="operation_repeat"),
     path("style/", views.style, name="style"),
 ]

@@ -1,6 +1,7 @@
 from .borders import follow_borders
 from .claims import IssuedCode, claim_meter_point, issue_codes, revoke_code
 from .credentials import CREDENTIALS, Chosen, Issued, Plan, end_credentials, issue_credentials, plan_credentials
+from .forget import forget_files, forget_instants, forget_intervals, forget_readings, forget_refusals
 from .keep import Kept, keep_readings, reading_table
 from .life import keep_registers, move_device, retire_device, swap_device
 from .load import fail_interrupted_loads, load_readings
@@ -34,6 +35,11 @@ __all__ = [
     "fail_interrupted_loads",
     "find_silent",
     "follow_borders",
+    "forget_files",
+    "forget_instants",
+    "forget_intervals",
+    "forget_readings",
+    "forget_refusals",
     "index_loads",
     "issue_codes",
     "issue_credentials",

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
@@ -23,6 +24,7 @@ from qala.kernel.geometry import cell_of
 from ..models import Device, DeviceChange, DeviceRefusal, DeviceStay, Series
 from ..rules import DeviceRow, is_serial
 from ..store import devices_by_serial, get_device, series_of
+from .aged import Aged
 from .borders import follow_devices
 from .credentials import end_of
 from .keep import keep_readings, reading_table
@@ -30,6 +32,8 @@ from .load_devices import tell_changed
 from .news import EPOCH, mark_seen, tell_kept
 from .registry import NewDevice, device_row, insert_devices, put_words, require_for, tell_registered
 from .spots import Spot, find_spots
+
+log = structlog.get_logger(__name__)
 
 Registers = Mapping[str, Decimal]  # property → register in the unit of its series
 
@@ -154,6 +158,9 @@ def keep_registers(*, source: str, at: str, registers: list[tuple[int, int]], no
         line=np.arange(len(series)), series=series, t=times,
         value=np.array([value for _one, value in registers], dtype=np.int64), quality=np.zeros(len(series), dtype=np.int8),
     )  # fmt: skip
+    if Aged().is_aged("register", instant):  # retention passed it since it was read
+        log.warning("registers.not_kept", source=source, at=at)
+        return
     kept = keep_readings(table, source=source, now=now)
     with transaction.atomic():
         mark_seen(series, times)
@@ -358,6 +365,11 @@ def _note(
 
 def _tell_registers(change: DeviceChange, registers: list[tuple[Series, int]], now: datetime) -> None:
     if registers:
+        if Aged().is_aged("register", change.at):
+            raise BadInput(
+                _("Readings of that time are not kept any more."),
+                fix=_("Enter the change without registers, or later."),
+            )
         outbox.tell(
             "devices.registers_read",
             {

@@ -11,12 +11,12 @@ from django.conf import settings
 
 from qala.city.people.public import list_organisations
 from qala.city.places.public import find_city
-from qala.kernel import measures
+from qala.kernel import measures, retention
 from qala.kernel.lake import get_lake
 from qala.kernel.ranges import day_start, local_day
 
 from ..models import Device, Series
-from ..rules import allowance
+from ..rules import SERIES_KINDS, allowance, retention_key
 from ..store import expected_minutes, past_districts
 
 DAYS_AGAIN = 3  # readings may come late
@@ -54,7 +54,13 @@ def _days_measured(since: datetime, zone: ZoneInfo, today: date) -> set[date]:
         return set()
     first = day_start(local_day(since, zone), zone)
     values = measures.ask("devices.active_count", grain="day", start=first, subjects=[str(city.pk)])
-    return {day for day in (local_day(one.period_start, zone) for one in values) if day < today}
+    gone = max((at for kind in SERIES_KINDS if (at := retention.horizon(retention_key(kind)))), default=None)
+    kept = None if gone is None else gone + _longest()  # earlier days were counted when their readings were there
+    return {
+        day
+        for day in (local_day(one.period_start, zone) for one in values)
+        if day < today and (kept is None or day_start(day, zone) >= kept)
+    }
 
 
 def _measure_day(day: date, zone: ZoneInfo, now: datetime) -> int:
@@ -103,12 +109,15 @@ def _value(group: Key, start: datetime, value: float, count: int, provenance: st
     )  # fmt: skip
 
 
+def _longest() -> timedelta:
+    """As long as any device is allowed to be quiet, a day at least."""
+    kinds = Device.objects.order_by().values_list("model", "expected_minutes").distinct()
+    return max([DAY, *(allowance(expected_minutes(model, own)) for model, own in kinds)])
+
+
 def _last_readings(end: datetime) -> dict[object, datetime]:
     """Device → its last reading before an instant, as far back as any device is allowed to be quiet."""
-    longest = max(
-        [DAY, *(allowance(expected_minutes(model, own)) for model, own in
-                Device.objects.order_by().values_list("model", "expected_minutes").distinct())]
-    )  # fmt: skip
+    longest = _longest()
     with get_lake().question() as cursor:
         rows = cursor.execute(
             """SELECT series::BIGINT AS series, epoch_us(max(t)) AS t FROM lake.readings

@@ -11,13 +11,14 @@ from qala.kernel.lake.connection import Cursor, quoted
 
 from ..models import RefusalReason
 from ..rules import Profile, exact_number
+from .aged import Aged
 from .matching import Matching
 
 EXACT_DIGITS = 15  # of a number that a double keeps exactly
 LONG = "long"  # in place of a reason: still to be read exactly
 
 
-def number(cursor: Cursor, matching: Matching, profile: Profile) -> pa.Table:
+def number(cursor: Cursor, matching: Matching, profile: Profile, aged: Aged) -> pa.Table:
     """``parsed`` → ``numbered`` (series and exact whole numbers, or a reason); returns the readings among them."""
     pairs = cursor.execute("SELECT DISTINCT serial, property, unit FROM parsed WHERE reason IS NULL").fetchall()
     names = ("serial", "property", "unit", "series", "num", "den", "most", "fault")
@@ -57,6 +58,7 @@ def number(cursor: Cursor, matching: Matching, profile: Profile) -> pa.Table:
     )
     cursor.unregister("matched")
     _number_long(cursor, "." if kind != "VARCHAR" else profile.decimal)
+    aged.refuse(cursor)
     return cursor.execute(
         """SELECT line, series::INTEGER AS series, t, number AS value, quality FROM numbered WHERE reason IS NULL
            ORDER BY line"""

@@ -29,6 +29,7 @@ from qala.kernel.lake.connection import Cursor, quoted
 
 from ..models import Load
 from ..rules import Profile
+from .aged import Aged
 from .keep import READING, Kept, Ordered, in_order, keep_ordered
 from .matching import Matching
 from .numbering import number
@@ -91,6 +92,7 @@ class Run:
         )
         self.summary = Summary()
         self.load: Load | None = None
+        self.aged = Aged()
         self.folder = Path()
         self._latest: list[tuple[NDArray[np.int32], NDArray[np.int64]]] = []  # by part: (series, latest time)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keep")
@@ -115,6 +117,7 @@ class Run:
             )  # fmt: skip
             put_load_words([self.load])
         self.summary.load_id = key
+        self.aged = Aged()  # again, now that retention can see this load: it does not delete beside it
 
     def go(self) -> None:
         cursor = get_lake().cursor()
@@ -216,12 +219,13 @@ class Run:
 
     def _plain(self, cursor: Cursor, cells: pa.Table, line: NDArray[np.int64], now: datetime) -> Plain:
         try:
-            return take_plain(
+            plain = take_plain(
                 cursor, cells, line, self.profile, self.matching.matches, earliest=utc(self.profile.not_before),
                 latest=now + EARLY,
             )  # fmt: skip
         except UnicodeDecodeError:  # only Parquet holds such texts
             raise BadInput(f"{self.path.name} holds texts that are not UTF-8.", fix="Write them as UTF-8.") from None
+        return self.aged.left_out(plain)
 
     def _hand_over(
         self, cursor: Cursor, columns: Columns, plain: Plain | None, now: datetime, *, rest: bool, share: float
@@ -233,7 +237,7 @@ class Run:
             parse_cells(cursor, columns, self.profile, latest=now + EARLY)
             serials = cursor.execute("SELECT DISTINCT serial FROM parsed WHERE reason IS NULL").fetchall()
             self.matching.learn((serial for (serial,) in serials), now)
-            careful = number(cursor, self.matching, self.profile)
+            careful = number(cursor, self.matching, self.profile, self.aged)
             readings = pa.concat_tables([readings, careful.cast(READING)])
             refused = self._refuse(cursor, now)
             cursor.execute("DROP TABLE parsed; DROP TABLE numbered")

@@ -27,6 +27,7 @@ class RefusalReason(models.TextChoices):
     SKIPPED_HOUR = "skipped_hour", _("local time that did not exist: clocks went forward")
     FUTURE = "future", _("time lies in the future")
     TOO_OLD = "too_old", _("time lies before the profile's earliest")
+    NOT_KEPT = "not_kept", _("older than the city keeps readings of this kind")
     NO_VALUE = "no_value", _("no value")
     NOT_A_NUMBER = "not_a_number", _("value is not a number")
     TOO_LARGE = "too_large", _("value is larger than any register")

@@ -1,4 +1,5 @@
 from .device_rows import DEVICE_COLUMNS, NEEDED, DeviceRow, RefusedRow, header_faults, header_name, read_row
+from .kinds import SERIES_KINDS, retention_key
 from .numbers import exact_number
 from .occupancy import (
     CODE_SIGNS,
@@ -30,6 +31,7 @@ __all__ = [
     "OCCUPANCY_NEEDED",
     "QUALITIES",
     "SERIAL",
+    "SERIES_KINDS",
     "SIGNS",
     "WINDOW",
     "Columns",
@@ -52,6 +54,7 @@ __all__ = [
     "read_row",
     "reading_order",
     "repeated",
+    "retention_key",
     "segments",
     "shown_code",
     "typed_code",

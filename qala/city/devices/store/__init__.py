@@ -1,3 +1,16 @@
+from .aged import (
+    GOES,
+    aged_files,
+    aged_months,
+    aged_refusals,
+    aged_series,
+    count_aged,
+    count_files,
+    count_instants,
+    count_intervals,
+    count_refusals,
+    what_waits,
+)
 from .credentials import credentials_good_at, find_by_credential, list_credentials
 from .device_loads import (
     devices_by_serial,
@@ -59,6 +72,7 @@ from .silence import expected_minutes, is_silent, silent_after, silent_at
 __all__ = [
     "DEVICES",
     "DEVICE_LOADS",
+    "GOES",
     "LOADS",
     "MODELS",
     "NOBODYS",
@@ -72,13 +86,22 @@ __all__ = [
     "OwnReading",
     "Point",
     "Reading",
+    "aged_files",
+    "aged_months",
+    "aged_refusals",
+    "aged_series",
     "among",
     "copy_out",
+    "count_aged",
     "count_by_cell",
     "count_by_model",
     "count_by_state",
+    "count_files",
     "count_in",
+    "count_instants",
+    "count_intervals",
     "count_moved",
+    "count_refusals",
     "credentials_good_at",
     "current_sql",
     "decimal_sql",
@@ -136,4 +159,5 @@ __all__ = [
     "touched_series",
     "visible_loads",
     "visible_to",
+    "what_waits",
 ]

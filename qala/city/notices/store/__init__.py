@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .kept import count_old, kept_days
 from .kinds import BY_KEY, DIGEST, KINDS, Kind, events_heard, kinds_of
 from .lists import DELIVERIES, last_reason
 from .reads import (
@@ -48,11 +49,13 @@ __all__ = [
     "choices_of",
     "city_address",
     "city_host",
+    "count_old",
     "count_unread",
     "events_heard",
     "export_person",
     "find_notice",
     "get_delivery",
+    "kept_days",
     "kinds_of",
     "last_reason",
     "link_of",

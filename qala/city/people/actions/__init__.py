@@ -22,7 +22,7 @@ from .persons import (
 from .phone import set_phone
 from .roles import DEFAULT_ROLES, change_role, create_role, prepare_roles, retire_role
 from .second_factor import note_second_factor, reset_second_factor
-from .sessions import begin_session, end_session, end_sessions, note_seen
+from .sessions import begin_session, end_session, end_sessions, forget_sign_ins, note_seen
 from .tokens import create_token, renew_token, revoke_token
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "erase_again",
     "erase_due",
     "erase_person",
+    "forget_sign_ins",
     "index_persons",
     "invite",
     "invite_again",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 from qala.kernel import audit
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
+from qala.kernel.forgotten import in_batches
 
 from .. import store
 from ..models import Person, SignIn
@@ -84,3 +86,8 @@ def end_all_sessions(person: Person, *, but: str = "") -> int:
 def _end(keys: list[str]) -> None:
     Session.objects.filter(session_key__in=keys).delete()
     SignIn.objects.filter(session_key__in=keys).delete()
+
+
+def forget_sign_ins(before: datetime, now: datetime) -> Iterator[tuple[str, int]]:
+    """Delete sign-ins that were last seen before an instant and whose session has ended."""
+    yield from in_batches(store.old_sign_ins(before, now), "sign-ins")

@@ -463,3 +463,5 @@ from .lists import ORGANISATIONS as ORGANISATIONS  # noqa: E402
 from .lists import PEOPLE as PEOPLE  # noqa: E402
 from .lists import ROLES as ROLES  # noqa: E402
 from .lists import TOKENS as TOKENS  # noqa: E402
+from .sessions import count_old_sign_ins as count_old_sign_ins  # noqa: E402
+from .sessions import old_sign_ins as old_sign_ins  # noqa: E402
