@@ -17,12 +17,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from python_calamine import CalamineWorkbook
+from shapely import Point
 
 from qala.city.devices.models import Device, DeviceLoad, Load
 from qala.city.people.actions import set_name
 from qala.city.people.models import Organisation, Token
+from qala.city.works.actions import prepare_kinds
+from qala.city.works.models import Asset, Crew, CrewMember, Kind, WorkOrder
 from qala.kernel import list_pages, lists, search
 from qala.kernel.errors import TooMuch
+from qala.kernel.geometry import to_wkb
 from qala.kernel.ids import new_id
 from qala.kernel.lake import Lake
 from qala.kernel.lists import Asked, Column, List, Look
@@ -107,7 +111,37 @@ def a_token(number: int, owner: Organisation, word: str) -> None:
     )  # fmt: skip
 
 
+def an_asset(number: int, owner: Organisation, word: str) -> None:
+    """A lamp; a code, so that it needs no place of the demo."""
+    prepare_kinds(who=factories.US, now=NOW)
+    kind = Kind.objects.get(of=Kind.ASSET, key="lamp")
+    one = Asset.objects.create(
+        code=f"L-{owner.code}-{number}", kind=kind, owner=owner, name=word, geometry_wkb=to_wkb(Point(76.9, 43.2)),
+        min_lon=76.9, max_lon=76.9, min_lat=43.2, max_lat=43.2,
+    )  # fmt: skip
+    with transaction.atomic():
+        search.put("asset", [(one.pk, word)])
+
+
+def an_order(number: int, owner: Organisation, word: str) -> None:
+    prepare_kinds(who=factories.US, now=NOW)
+    one = WorkOrder.objects.create(
+        number=f"2026-{WorkOrder.objects.count():06d}", kind=Kind.objects.get(of=Kind.ORDER, key="repair"), title=word,
+        owner=owner, contractor=owner, lon=76.9, lat=43.2, state_at=NOW, opened_at=NOW,
+    )  # fmt: skip
+    with transaction.atomic():
+        search.put("work_order", [(one.pk, word)])
+
+
+def a_crew(number: int, owner: Organisation, word: str) -> None:
+    crew = Crew.objects.create(organisation=owner, name_en=word)
+    CrewMember.objects.create(crew=crew, person=factories.person("crew", owner), valid_from=NOW - timedelta(days=1))
+
+
 LISTS = {
+    "assets": Made(an_asset, "name"),
+    "work-orders": Made(an_order, "title"),
+    "crews": Made(a_crew, "crew"),
     "people": Made(a_person, "name"),
     "organisations": Made(an_organisation, "name", role=None),
     "roles": Made(None),
