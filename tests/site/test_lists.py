@@ -19,7 +19,7 @@ from django.urls import reverse
 from python_calamine import CalamineWorkbook
 from shapely import Point
 
-from qala.city.devices.models import Device, DeviceLoad, Load
+from qala.city.devices.models import ClaimCode, Device, DeviceLoad, Load, Occupancy
 from qala.city.people.actions import set_name
 from qala.city.people.models import Organisation, Token
 from qala.city.works.actions import prepare_kinds
@@ -138,7 +138,34 @@ def a_crew(number: int, owner: Organisation, word: str) -> None:
     CrewMember.objects.create(crew=crew, person=factories.person("crew", owner), valid_from=NOW - timedelta(days=1))
 
 
+def a_point(number: int, owner: Organisation, word: str) -> None:
+    """Two devices at one meter point, which is one row."""
+    for part in ("a", "b"):
+        one = factories.device(
+            f"P-{owner.code}-{number}{part}", "daiad-swm", owner, address=word, meter_point=f"P-{number}"
+        )
+        with transaction.atomic():
+            search.put("device", [(one.pk, f"{one.serial} {word}")])
+
+
+def an_occupancy(number: int, owner: Organisation, word: str) -> None:
+    person = factories.person("engineer", owner, email=f"p{number}@{owner.code}.example")
+    set_name(who=factories.US, now=NOW, person=person, name=word)
+    Occupancy.objects.create(
+        owner=owner, meter_point=f"P-{number}", person=person, valid_from=NOW, source=Occupancy.FILE, entered_at=NOW
+    )
+
+
+def a_claim_code(number: int, owner: Organisation, word: str) -> None:
+    ClaimCode.objects.create(
+        owner=owner, meter_point=word, digest=new_id().hex * 2, made_at=NOW, expires_at=NOW + timedelta(days=9000)
+    )
+
+
 LISTS = {
+    "meter-points": Made(a_point, "address"),
+    "occupancies": Made(an_occupancy, "occupant"),
+    "claim-codes": Made(a_claim_code, "meter_point"),
     "assets": Made(an_asset, "name"),
     "work-orders": Made(an_order, "title"),
     "crews": Made(a_crew, "crew"),

@@ -10,16 +10,16 @@ from .life import count_moved, list_changes, list_stays, past_districts
 from .lists import DEVICE_LOADS, DEVICES, LOADS, MODELS, REFUSED_DEVICES, REFUSED_READINGS
 from .mapped import Cell, Point, count_by_cell, find_points
 from .occupancies import (
-    export_occupancies,
     get_code,
     get_occupancy,
     list_codes,
-    list_occupancies,
+    list_occupants,
     occupancies_of,
 )
 from .own import OwnPart, OwnReading, export_own_readings, get_own, list_own, own_extent, own_parts, own_readings
 from .personal import export_of
-from .points import NOBODYS, DeviceThere, MeterPoint, devices_at, get_point, known_points, list_points
+from .point_lists import CLAIM_CODES, OCCUPANCIES, POINTS, code_state
+from .points import NOBODYS, DeviceThere, MeterPoint, devices_at, get_point, known_points
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -57,11 +57,14 @@ from .registry import (
 from .silence import expected_minutes, is_silent, silent_after, silent_at
 
 __all__ = [
+    "CLAIM_CODES",
     "DEVICES",
     "DEVICE_LOADS",
     "LOADS",
     "MODELS",
     "NOBODYS",
+    "OCCUPANCIES",
+    "POINTS",
     "REFUSED_DEVICES",
     "REFUSED_READINGS",
     "RFC3339",
@@ -73,6 +76,7 @@ __all__ = [
     "Point",
     "Reading",
     "among",
+    "code_state",
     "copy_out",
     "count_by_cell",
     "count_by_model",
@@ -86,7 +90,6 @@ __all__ = [
     "devices_by_serial",
     "district_of",
     "expected_minutes",
-    "export_occupancies",
     "export_of",
     "export_own_readings",
     "export_readings",
@@ -108,9 +111,8 @@ __all__ = [
     "list_codes",
     "list_credentials",
     "list_loads",
-    "list_occupancies",
+    "list_occupants",
     "list_own",
-    "list_points",
     "list_profiles",
     "list_readings",
     "list_refusals",
