@@ -22,6 +22,7 @@ from shapely import Point
 from qala.city.devices.models import ClaimCode, Device, DeviceLoad, Load, Occupancy
 from qala.city.people.actions import set_name
 from qala.city.people.models import Organisation, Token
+from qala.city.places.models import Place, PlaceShape
 from qala.city.works.actions import prepare_kinds
 from qala.city.works.models import Asset, Crew, CrewMember, Kind, WorkOrder
 from qala.kernel import list_pages, lists, search
@@ -162,7 +163,23 @@ def a_claim_code(number: int, owner: Organisation, word: str) -> None:
     )
 
 
+def a_place(number: int, owner: Organisation, word: str) -> None:
+    """A zone of a utility."""
+    spot = {"label_lon": 76.9, "label_lat": 43.2}
+    city, _made = Place.objects.get_or_create(kind="city", defaults={"code": "city", "name_en": "City", **spot})
+    one = Place.objects.create(
+        kind="zone", code=f"z-{owner.code}-{number}", name_en=word, parent=city, owner=owner, use="water", **spot
+    )
+    PlaceShape.objects.create(
+        place=one, geometry_wkb=to_wkb(Point(76.9, 43.2)), min_lon=76.9, max_lon=76.9, min_lat=43.2, max_lat=43.2,
+        h3_cell="", area_km2=1.5,
+    )  # fmt: skip
+    with transaction.atomic():
+        search.put("place", [(one.pk, word)])
+
+
 LISTS = {
+    "place-list": Made(a_place, "name"),
     "meter-points": Made(a_point, "address"),
     "occupancies": Made(an_occupancy, "occupant"),
     "claim-codes": Made(a_claim_code, "meter_point"),
