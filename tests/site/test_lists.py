@@ -17,12 +17,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from python_calamine import CalamineWorkbook
+from shapely import Point
 
-from qala.city.devices.models import Device, DeviceLoad, Load
+from qala.city.devices.models import ClaimCode, Device, DeviceLoad, Load, Occupancy
 from qala.city.people.actions import set_name
 from qala.city.people.models import Organisation, Token
+from qala.city.places.models import Place, PlaceShape
+from qala.city.works.actions import prepare_kinds
+from qala.city.works.models import Asset, Crew, CrewMember, Kind, WorkOrder
 from qala.kernel import list_pages, lists, search
 from qala.kernel.errors import TooMuch
+from qala.kernel.geometry import to_wkb
 from qala.kernel.ids import new_id
 from qala.kernel.lake import Lake
 from qala.kernel.lists import Asked, Column, List, Look
@@ -107,7 +112,80 @@ def a_token(number: int, owner: Organisation, word: str) -> None:
     )  # fmt: skip
 
 
+def an_asset(number: int, owner: Organisation, word: str) -> None:
+    """A lamp; a code, so that it needs no place of the demo."""
+    prepare_kinds(who=factories.US, now=NOW)
+    kind = Kind.objects.get(of=Kind.ASSET, key="lamp")
+    one = Asset.objects.create(
+        code=f"L-{owner.code}-{number}", kind=kind, owner=owner, name=word, geometry_wkb=to_wkb(Point(76.9, 43.2)),
+        min_lon=76.9, max_lon=76.9, min_lat=43.2, max_lat=43.2,
+    )  # fmt: skip
+    with transaction.atomic():
+        search.put("asset", [(one.pk, word)])
+
+
+def an_order(number: int, owner: Organisation, word: str) -> None:
+    prepare_kinds(who=factories.US, now=NOW)
+    one = WorkOrder.objects.create(
+        number=f"2026-{WorkOrder.objects.count():06d}", kind=Kind.objects.get(of=Kind.ORDER, key="repair"), title=word,
+        owner=owner, contractor=owner, lon=76.9, lat=43.2, state_at=NOW, opened_at=NOW,
+    )  # fmt: skip
+    with transaction.atomic():
+        search.put("work_order", [(one.pk, word)])
+
+
+def a_crew(number: int, owner: Organisation, word: str) -> None:
+    crew = Crew.objects.create(organisation=owner, name_en=word)
+    CrewMember.objects.create(crew=crew, person=factories.person("crew", owner), valid_from=NOW - timedelta(days=1))
+
+
+def a_point(number: int, owner: Organisation, word: str) -> None:
+    """Two devices at one meter point, which is one row."""
+    for part in ("a", "b"):
+        one = factories.device(
+            f"P-{owner.code}-{number}{part}", "daiad-swm", owner, address=word, meter_point=f"P-{number}"
+        )
+        with transaction.atomic():
+            search.put("device", [(one.pk, f"{one.serial} {word}")])
+
+
+def an_occupancy(number: int, owner: Organisation, word: str) -> None:
+    person = factories.person("engineer", owner, email=f"p{number}@{owner.code}.example")
+    set_name(who=factories.US, now=NOW, person=person, name=word)
+    Occupancy.objects.create(
+        owner=owner, meter_point=f"P-{number}", person=person, valid_from=NOW, source=Occupancy.FILE, entered_at=NOW
+    )
+
+
+def a_claim_code(number: int, owner: Organisation, word: str) -> None:
+    ClaimCode.objects.create(
+        owner=owner, meter_point=word, digest=new_id().hex * 2, made_at=NOW, expires_at=NOW + timedelta(days=9000)
+    )
+
+
+def a_place(number: int, owner: Organisation, word: str) -> None:
+    """A zone of a utility."""
+    spot = {"label_lon": 76.9, "label_lat": 43.2}
+    city, _made = Place.objects.get_or_create(kind="city", defaults={"code": "city", "name_en": "City", **spot})
+    one = Place.objects.create(
+        kind="zone", code=f"z-{owner.code}-{number}", name_en=word, parent=city, owner=owner, use="water", **spot
+    )
+    PlaceShape.objects.create(
+        place=one, geometry_wkb=to_wkb(Point(76.9, 43.2)), min_lon=76.9, max_lon=76.9, min_lat=43.2, max_lat=43.2,
+        h3_cell="", area_km2=1.5,
+    )  # fmt: skip
+    with transaction.atomic():
+        search.put("place", [(one.pk, word)])
+
+
 LISTS = {
+    "place-list": Made(a_place, "name"),
+    "meter-points": Made(a_point, "address"),
+    "occupancies": Made(an_occupancy, "occupant"),
+    "claim-codes": Made(a_claim_code, "meter_point"),
+    "assets": Made(an_asset, "name"),
+    "work-orders": Made(an_order, "title"),
+    "crews": Made(a_crew, "crew"),
     "people": Made(a_person, "name"),
     "organisations": Made(an_organisation, "name", role=None),
     "roles": Made(None),

@@ -133,7 +133,9 @@ class DevicesConfig(MatterConfig):
                 Command("export device-loads", "qala.city.devices.commands.devices.export_device_loads"),
                 Command("export models", "qala.city.devices.commands.devices.export_models"),
                 Command("load occupancies", "qala.city.devices.commands.occupancies.load_occupancies"),
+                Command("export meter-points", "qala.city.devices.commands.occupancies.export_points"),
                 Command("export occupancies", "qala.city.devices.commands.occupancies.export_occupancies"),
+                Command("export claim-codes", "qala.city.devices.commands.occupancies.export_codes"),
             ),
             jobs=(
                 Job("devices.fail_interrupted_loads", "qala.city.devices.jobs.fail_interrupted_loads",
@@ -145,6 +147,9 @@ class DevicesConfig(MatterConfig):
             ),
             lists=(
                 Listed("qala.city.devices.store.DEVICES", "devices:list"),
+                Listed("qala.city.devices.store.POINTS", "devices:points"),
+                Listed("qala.city.devices.store.OCCUPANCIES", "devices:occupancies"),
+                Listed("qala.city.devices.store.CLAIM_CODES", "devices:claim_codes"),
                 Listed("qala.city.devices.store.LOADS", "devices:loads"),
                 Listed("qala.city.devices.store.DEVICE_LOADS", "devices:load_devices"),
                 Listed("qala.city.devices.store.MODELS", "devices:models"),

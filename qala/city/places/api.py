@@ -13,6 +13,8 @@ from qala.kernel.clock import SYSTEM_CLOCK, utc
 from qala.kernel.downloads import export_file, file_answer
 from qala.kernel.errors import BadInput
 from qala.kernel.geometry import from_geojson
+from qala.kernel.list_pages import look_of
+from qala.kernel.lists import Asked, clean
 
 from . import actions, store
 from .models import Place, PlaceShape
@@ -130,13 +132,12 @@ def list_places(
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> dict[str, Any]:
     """Places in the order of their codes."""
-    narrowed = store.PlaceFilter(query=q, kind=kind, parent=parent, owner=owner, use=use or "")
-    found = store.find_places(narrowed, who=request.who)  # type: ignore[attr-defined]
-    places = list(found.filter(code__gt=after)[: limit + 1])
-    shapes = store.shapes_of(places[:limit], at=_instant(at))
+    values = {"kind": kind or "", "parent": parent or "", "owner": owner, "use": use or ""}
+    asked = Asked(clean(q), values, "code", (), (after,) if after else (), limit)
+    found = store.PLACES.page(asked, look_of(request, now=_instant(at)))
     return {
-        "items": [_place(place, shapes.get(place.pk)) for place in places[:limit]],
-        "next": places[limit - 1].code if len(places) > limit else None,
+        "items": [_place(place, place.shape) for place in found.rows],
+        "next": found.following[0] if found.following else None,
     }
 
 
@@ -149,13 +150,12 @@ def export_places(
     at: Annotated[datetime | None, Query(description="Instant whose borders are wanted; unset: now.")] = None,
 ) -> FileResponse:
     """GeoJSON of the places that the asker may see, or address points as CSV, as of an instant; it loads again."""
-    who = request.who  # type: ignore[attr-defined]
-    narrowed, instant = store.PlaceFilter(kind=kind, owner=owner), _instant(at)
+    asked, instant = Asked(values={"kind": kind or "", "owner": owner}), _instant(at)
     with export_file() as path:
         if form == "csv":
-            store.export_addresses(path, narrowed, who=who, at=instant)
+            store.export_addresses(path, asked, look_of(request), at=instant)
         else:
-            store.export_geojson(path, narrowed, who=who, at=instant)
+            store.export_geojson(path, asked, look_of(request), at=instant)
         return file_answer(path, f"places.{form}")
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, Heard, Layer, MatterConfig, MenuEntry, Permission, Plug, Told
+from qala.kernel.plug import Command, Heard, Layer, Listed, MatterConfig, MenuEntry, Permission, Plug, Told
 
 STAFF = (
     "mayor", "analyst", "manager", "desk_official", "engineer", "operator", "crew", "inspector", "pilot", "reviewer",
@@ -23,6 +23,7 @@ class PlacesConfig(MatterConfig):
             Layer("places.districts", _("Districts"), f"{LAYERS}.districts", "places.view", 20, ground=True),
             Layer("places.zones", _("Zones"), f"{LAYERS}.zones", "places.view", 40),
         ),
+        lists=(Listed("qala.city.places.store.PLACES", "places:list"),),
         permissions=(
             Permission("places.view", _("See all places, address points included"), scoped=False),
             Permission("places.manage", _("Load places and change their borders"), scoped=False),
@@ -49,6 +50,7 @@ class PlacesConfig(MatterConfig):
             Command("load places", "qala.city.places.commands.load_places"),
             Command("load basemap", "qala.city.places.commands.load_basemap"),
             Command("export places", "qala.city.places.commands.export_places"),
+            Command("export place-list", "qala.city.places.commands.export_list"),
         ),
         prepare="qala.city.places.commands.prepare",
         demo="qala.city.places.demo.load",

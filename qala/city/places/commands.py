@@ -16,6 +16,8 @@ from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import BadInput
 from qala.kernel.instants import Instant
+from qala.kernel.list_commands import export_command
+from qala.kernel.lists import Asked, Look
 from qala.kernel.ranges import day_start
 
 from . import actions, rules, store
@@ -91,14 +93,17 @@ def export_places(
     file: Path, kind: rules.Kind | None, owner: str, at: datetime | None, form: Literal["geojson", "csv"]
 ) -> None:
     at = at or SYSTEM_CLOCK.now()
-    who = system(f"cli:{console.operator()}")
+    look = Look(system(f"cli:{console.operator()}"), SYSTEM_CLOCK.now())
     if form == "csv":
         if kind not in (None, "address"):
             raise BadInput(_("Borders don't fit into CSV."), fix=_("Take --format geojson, or --kind address."))
-        count = store.export_addresses(file, store.PlaceFilter(kind="address"), who=who, at=at)
+        count = store.export_addresses(file, Asked(values={"kind": "address"}), look, at=at)
     else:
-        count = store.export_geojson(file, store.PlaceFilter(kind=kind, owner=owner), who=who, at=at)
+        count = store.export_geojson(file, Asked(values={"kind": kind or "", "owner": owner}), look, at=at)
     console.result({"places": _("places"), "file": _("file")}, places=count, file=file)
+
+
+export_list = export_command(store.PLACES, _("Write the list of places, without their borders, to a CSV or XLSX file."))
 
 
 @click.command(

@@ -43,6 +43,8 @@ class Place(models.Model):
     use = models.CharField(max_length=12, blank=True, choices=Use.choices)
     is_demo = models.BooleanField(default=False)
 
+    shape: PlaceShape | None  # set by the store: the outline at the time that was asked for
+
     class Meta:
         ordering = ["code"]
         constraints = [

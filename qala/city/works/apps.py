@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, Layer, MatterConfig, MenuEntry, Permission, Personal, Plug, Told
+from qala.kernel.plug import Command, Layer, Listed, MatterConfig, MenuEntry, Permission, Personal, Plug, Told
 
 API = "qala.city.works.api"
 LAYERS = "qala.city.works.pages.layers"
 COMMANDS = "qala.city.works.commands"
+STORE = "qala.city.works.store"
 ORDER = "order: id; number; state; source, source_key: the matter that opened it and the thing there, or empty; owner, contractor (or null): ids of organisations"
 
 
@@ -55,6 +56,11 @@ class WorksConfig(MatterConfig):
             Told("works.order_returned", ORDER),
             Told("works.order_cancelled", ORDER),
         ),
+        lists=(
+            Listed(f"{STORE}.ASSETS", "works:assets"),
+            Listed(f"{STORE}.ORDERS", "works:orders"),
+            Listed(f"{STORE}.CREWS", "works:crews"),
+        ),
         personal=(
             Personal(_("Works"), "qala.city.works.store.rows_of_person", "qala.city.works.actions.erase_person"),
         ),
@@ -62,6 +68,8 @@ class WorksConfig(MatterConfig):
             Command("load assets", f"{COMMANDS}.load_assets"),
             Command("load kinds", f"{COMMANDS}.load_kinds"),
             Command("export assets", f"{COMMANDS}.export_assets"),
+            Command("export work-orders", f"{COMMANDS}.export_orders"),
+            Command("export crews", f"{COMMANDS}.export_crews"),
         ),
         prepare=f"{COMMANDS}.prepare",
         demo="qala.city.works.demo.load",

@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 from qala.kernel import console
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.list_commands import export_command
+from qala.kernel.lists import Asked, Look
 
 from . import actions, store
 
@@ -47,14 +49,21 @@ def load_kinds(file: Path) -> None:
 @click.command("assets", help=_("Write assets to a file that can be loaded again."))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--format", "form", type=click.Choice(store.FORMS), required=True, help=_("Form of the file."))
+@click.option("--query", default="", help=_("Only what these words find."))
 @click.option("--kind", default="", help=_("Only assets of this kind, e.g. lamp."))
 @click.option("--owner", default="", help=_("Only assets of this organisation, by its code."))
-def export_assets(file: Path, form: store.Form, kind: str, owner: str) -> None:
+@click.option("--district", default="", help=_("Only assets of this district, by its code."))
+@click.option("--state", default="", help=_("Only assets in this state."))
+@click.option("--condition", default="", help=_("Only assets in this condition."))
+def export_assets(file: Path, form: store.Form, query: str, **values: str) -> None:
+    look = Look(system(f"cli:{console.operator()}"), SYSTEM_CLOCK.now())
     with console.progress(_("Writing {file}").format(file=file.name)):
-        rows = store.export_assets(
-            file, form, store.AssetFilter(kind=kind, owner=owner), who=system(f"cli:{console.operator()}")
-        )
+        rows = store.export_assets(file, form, Asked(query=query, values=values), look)
     console.result({"rows": _("rows"), "file": _("file")}, rows=rows, file=file)
+
+
+export_orders = export_command(store.ORDERS, _("Write the list of work orders to a CSV or XLSX file."))
+export_crews = export_command(store.CREWS, _("Write the list of crews to a CSV or XLSX file."))
 
 
 def prepare() -> None:

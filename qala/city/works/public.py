@@ -5,35 +5,27 @@ from __future__ import annotations
 from .actions import assign_order, move_order, open_order, put_assets
 from .models import Asset, AssetState, Condition, Crew, Kind, OrderState, WorkOrder
 from .store import (
-    AssetFilter,
-    OrderFilter,
     find_order_of,
     get_asset,
     get_order,
-    list_assets,
     list_kinds,
-    list_orders,
     visible_orders,
     visible_to,
 )
 
 __all__ = [
     "Asset",
-    "AssetFilter",
     "AssetState",
     "Condition",
     "Crew",
     "Kind",
-    "OrderFilter",
     "OrderState",
     "WorkOrder",
     "assign_order",
     "find_order_of",
     "get_asset",
     "get_order",
-    "list_assets",
     "list_kinds",
-    "list_orders",
     "move_order",
     "open_order",
     "put_assets",

@@ -80,6 +80,7 @@ class List:
         sorts: the first is the list's own order; ``-`` before its column's key in ``order`` turns it.
         searched: kind of thing that ``qala.kernel.search`` finds, for rows of a database. Plain rows are searched in
             all their columns' texts. ``None``: a database's list without search.
+        finds: ``function(rows, words)`` narrows rows of a database by words, where these find other things than the rows.
         dressed: joins and prefetches that cells need; with the rows of one page or of a whole file.
         finished: makes the rows of one page, or some of a file, from those that were read: for what cells need of
             other tables, in queries of a fixed number.
@@ -94,6 +95,7 @@ class List:
     order: str = ""
     searched: str | None = None
     searched_key: type[UUID] | type[int] | type[str] = UUID
+    finds: Callable[[Any, str], Any] | None = None
     dressed: Callable[[Any, Look], Any] | None = None
     finished: Callable[[list[Any], Look], list[Any]] | None = None
 
@@ -115,7 +117,7 @@ class List:
 
     @property
     def can_search(self) -> bool:
-        return self.searched is not None or self.sorts[0].key is not None
+        return self.searched is not None or self.finds is not None or self.sorts[0].key is not None
 
     def sort_of(self, asked: str) -> tuple[Sort, bool]:
         """The order that was asked for, else the list's own, and whether it falls."""
@@ -161,6 +163,8 @@ class List:
 
     def _searched(self, rows: Rows, query: str) -> Rows:
         if isinstance(rows, QuerySet):
+            if self.finds is not None:
+                return self.finds(rows, query)
             if self.searched is None:
                 return rows
             return rows.filter(pk__in=search.matching(self.searched, query, key=self.searched_key))

@@ -12,7 +12,7 @@ from ninja.files import UploadedFile
 
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import uploaded_file
-from qala.kernel.paging import cursor_instant, decode_cursor, encode_cursor
+from qala.kernel.list_pages import asked_by_api, look_of, next_cursor
 
 from .. import actions, store
 from ..models import ClaimCode, Occupancy
@@ -37,6 +37,7 @@ class PointOut(Schema):
 class PointPage(Schema):
     items: list[PointOut]
     count: int
+    more: bool
     next_cursor: str | None
 
 
@@ -73,6 +74,8 @@ class OccupancyOut(Schema):
 
 class OccupancyPage(Schema):
     items: list[OccupancyOut]
+    count: int
+    more: bool
     next_cursor: str | None
 
 
@@ -148,29 +151,36 @@ class CodeOut(Schema):
 
 @points.get("", response=PointPage, summary="Meter points of devices that you may see, by code")
 def list_points(
-    request: HttpRequest, query: Annotated[str, Query(max_length=200, description="Pieces of code, address or serial.")] = "", cursor: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    request: HttpRequest, query: Annotated[str, Query(max_length=200, description="Pieces of code, address or serial.")] = "",
+    owner: OfOwner = "",
+    sort: Annotated[str, Query(description="`point`; `-` before it: the other way round.")] = "point",
+    cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:  # fmt: skip
-    after = decode_cursor(cursor, str, str) if cursor else ()
-    rows, count, following = store.list_points(query, who=request.who, after=after, limit=limit)  # type: ignore[attr-defined]
+    """`count` is counted to 10,000; where there are more, `more` says so."""
+    asked = asked_by_api(query=query, values={"owner": owner}, sort=sort, cursor=cursor, limit=limit)
+    found = store.POINTS.page(asked, look_of(request))
     items = [
-        {**row, "owner": row["owner"].code if row["owner"] else None} for row in rows
+        {"meter_point": row.code, "owner": row.owner.code if row.owner else None, "address": row.address, "devices": row.devices}
+        for row in found.rows
     ]  # fmt: skip
-    return {"items": items, "count": count, "next_cursor": encode_cursor(*following) if following else None}
+    return {"items": items, "count": found.total, "more": found.more, "next_cursor": next_cursor(found)}
 
 
 @occupancies.get("", response=OccupancyPage, summary="Who uses which meter point, the latest begun first")
 def list_occupancies(
-    request: HttpRequest, owner: OfOwner = "", meter_point: OfPoint = "",
+    request: HttpRequest,
+    query: Annotated[str, Query(max_length=200, description="Pieces of a person's name or e-mail address, or how a meter point begins.")] = "",
+    owner: OfOwner = "", meter_point: OfPoint = "",
+    source: Annotated[str, Query(description="`console`, `api`, `file`, `code` or `demo`.")] = "",
     at: Annotated[datetime | None, Query(description="Only those that hold at that instant.")] = None,
+    sort: Annotated[str, Query(description="`from`, `to`, `meter_point` or `entered`; `-` before it: the other way round.")] = "-from",
     cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:  # fmt: skip
-    after = decode_cursor(cursor, cursor_instant, UUID) if cursor else None
-    rows, following = store.list_occupancies(
-        who=request.who, owner=owner, meter_point=meter_point, at=at,  # type: ignore[attr-defined]
-        after=(after[0], after[1]) if after else None, limit=limit,
-    )  # fmt: skip
-    return {"items": rows, "next_cursor": encode_cursor(*following) if following else None}
+    """`count` is counted to 10,000; where there are more, `more` says so."""
+    values = {"owner": owner, "meter_point": meter_point, "source": source, "at": at}
+    asked = asked_by_api(query=query, values=values, sort=sort, cursor=cursor, limit=limit)
+    found = store.OCCUPANCIES.page(asked, look_of(request))
+    return {"items": found.rows, "count": found.total, "more": found.more, "next_cursor": next_cursor(found)}
 
 
 @occupancies.post("", response={201: OccupancyOut}, summary="Somebody uses a meter point from an instant on")

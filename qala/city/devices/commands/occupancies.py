@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from qala.kernel import console
 from qala.kernel.access import system
 from qala.kernel.clock import SYSTEM_CLOCK
+from qala.kernel.list_commands import export_command
 
 from .. import actions, store
 from ..models import OccupancyRefusal
@@ -50,9 +51,10 @@ def load_occupancies(file: Path, dry_run: bool, keep_good: bool) -> None:
         raise actions.occupancy_refusal(summary, name=file.name)
 
 
-@click.command("occupancies", help=_("Write who uses which meter point to a CSV file. It names persons: keep it safe."))
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def export_occupancies(file: Path) -> None:
-    with console.progress(_("Writing {file}").format(file=file.name)):
-        rows = store.export_occupancies(file, who=system(f"cli:{console.operator()}"))
-    console.result({"rows": _("rows"), "file": _("file")}, rows=rows, file=file)
+export_points = export_command(store.POINTS, _("Write the list of meter points to a CSV or XLSX file."))
+export_occupancies = export_command(
+    store.OCCUPANCIES, _("Write who uses which meter point to a CSV or XLSX file. It names persons: keep it safe.")
+)
+export_codes = export_command(
+    store.CLAIM_CODES, _("Write what became of claim codes to a CSV or XLSX file; not the codes.")
+)

@@ -124,6 +124,8 @@ class ClaimCode(models.Model):
     revoked_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
 
+    state: str  # set by the store: open, used, revoked or expired at the time that was asked for
+
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(expires_at__gt=F("made_at")), name="claim_code_ends_after_its_start"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import export_file, file_answer, uploaded_file
 from qala.kernel.errors import QalaError
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.list_pages import list_answer
 from qala.kernel.ranges import day_start
 from qala.kernel.sheets import defused
 
@@ -34,23 +35,30 @@ VIEW, MANAGE = "devices.occupancy_view", "devices.occupancy_manage"
 
 
 @require_safe
-def point_list(request: HttpRequest) -> HttpResponse:
-    who, asked = request.who, request.GET  # type: ignore[attr-defined]
-    query = asked.get("q", "")[:200]
-    after = decode_cursor(asked["after"], str, str) if asked.get("after") else ()
-    rows, total, following = store.list_points(query, who=who, after=after)
-    return render(
-        request,
-        "devices/points.html",
-        {
-            "rows": [
-                {**row, "url": _address(row["owner"].code if row["owner"] else store.NOBODYS, row["meter_point"])}
-                for row in rows
-            ],
-            "total": total, "query": query, "next": encode_cursor(*following) if following else "",
-            "first_page": not after, "may_view": who.may(VIEW), "may_manage": who.may(MANAGE),
-        },
-    )  # fmt: skip
+def point_list(request: HttpRequest) -> HttpResponseBase:
+    return list_answer(request, store.POINTS, "devices/points.html", **_around(request))
+
+
+@require_safe
+def occupancy_list(request: HttpRequest) -> HttpResponseBase:
+    return list_answer(request, store.OCCUPANCIES, "devices/occupancies.html", **_around(request))
+
+
+@require_safe
+def code_list(request: HttpRequest) -> HttpResponseBase:
+    return list_answer(request, store.CLAIM_CODES, "devices/claim_codes.html", **_around(request))
+
+
+def _around(request: HttpRequest) -> dict[str, Any]:
+    """What stands around each of the three lists."""
+    who: Who = request.who  # type: ignore[attr-defined]
+    tabs = [{"title": _("Meter points"), "url": reverse("devices:points")}]
+    if who.may(VIEW):
+        tabs.append({"title": _("Occupants"), "url": reverse("devices:occupancies")})
+    if who.may(MANAGE):
+        tabs.append({"title": _("Claim codes"), "url": reverse("devices:claim_codes")})
+    shown = [{**one, "active": one["url"] == request.path} for one in tabs]
+    return {"tabs": shown, "may_manage": who.may(MANAGE)}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -207,14 +215,6 @@ def load_page(request: HttpRequest) -> HttpResponse:
     )  # fmt: skip
 
 
-@require_safe
-def download(request: HttpRequest) -> HttpResponseBase:
-    who = request.who  # type: ignore[attr-defined]
-    with export_file() as path:
-        store.export_occupancies(path, who=who)
-        return file_answer(path, f"occupancies-{SYSTEM_CLOCK.now():%Y%m%d-%H%M}.csv")
-
-
 def _point(
     request: HttpRequest, point: store.MeterPoint, *, form: BeginForm | None = None, code_form: CodeForm | None = None,
     error: QalaError | None = None, issued: actions.IssuedCode | None = None,
@@ -224,7 +224,10 @@ def _point(
     may_view, may_manage = who.may(VIEW, owner), owner is not None and who.may(MANAGE, owner)
     occupants: list[Occupancy] = []
     if may_view and point.owner is not None:
-        occupants, _more = store.list_occupancies(who=who, owner=point.owner.code, meter_point=point.code, limit=200)
+        occupants = store.list_occupants(who=who, owner=point.owner.pk, meter_point=point.code)
+    codes = store.list_codes(who=who, owner=owner, meter_point=point.code) if may_manage and owner else []
+    for one in codes:
+        one.state = store.code_state(one, SYSTEM_CLOCK.now())
     bad = any(one is not None and one.is_bound and one.errors for one in (form, code_form))
     return render(
         request,
@@ -233,8 +236,7 @@ def _point(
             "point": point, "devices": store.devices_at([(owner, point.code)])[owner, point.code],
             "may_view": may_view, "may_manage": may_manage, "occupants": occupants,
             "form": form or BeginForm(None, organisations=list_organisations()), "error": error,
-            "codes": store.list_codes(who=who, owner=owner, meter_point=point.code) if may_manage and owner else [],
-            "code_form": code_form or CodeForm(None), "issued": issued,
+            "codes": codes, "code_form": code_form or CodeForm(None), "issued": issued,
             "issue_url": reverse("devices:issue_code", args=[point.owner_code, point.code]),
         },
         status=error.status if error is not None else 422 if bad else 200,

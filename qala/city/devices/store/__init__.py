@@ -23,16 +23,16 @@ from .life import count_moved, list_changes, list_stays, past_districts
 from .lists import DEVICE_LOADS, DEVICES, LOADS, MODELS, REFUSED_DEVICES, REFUSED_READINGS
 from .mapped import Cell, Point, count_by_cell, find_points
 from .occupancies import (
-    export_occupancies,
     get_code,
     get_occupancy,
     list_codes,
-    list_occupancies,
+    list_occupants,
     occupancies_of,
 )
 from .own import OwnPart, OwnReading, export_own_readings, get_own, list_own, own_extent, own_parts, own_readings
 from .personal import export_of
-from .points import NOBODYS, DeviceThere, MeterPoint, devices_at, get_point, known_points, list_points
+from .point_lists import CLAIM_CODES, OCCUPANCIES, POINTS, code_state
+from .points import NOBODYS, DeviceThere, MeterPoint, devices_at, get_point, known_points
 from .profiles import find_profile, list_profiles
 from .readings import (
     RFC3339,
@@ -70,12 +70,15 @@ from .registry import (
 from .silence import expected_minutes, is_silent, silent_after, silent_at
 
 __all__ = [
+    "CLAIM_CODES",
     "DEVICES",
     "DEVICE_LOADS",
     "GOES",
     "LOADS",
     "MODELS",
     "NOBODYS",
+    "OCCUPANCIES",
+    "POINTS",
     "REFUSED_DEVICES",
     "REFUSED_READINGS",
     "RFC3339",
@@ -91,6 +94,7 @@ __all__ = [
     "aged_refusals",
     "aged_series",
     "among",
+    "code_state",
     "copy_out",
     "count_aged",
     "count_by_cell",
@@ -109,7 +113,6 @@ __all__ = [
     "devices_by_serial",
     "district_of",
     "expected_minutes",
-    "export_occupancies",
     "export_of",
     "export_own_readings",
     "export_readings",
@@ -131,9 +134,8 @@ __all__ = [
     "list_codes",
     "list_credentials",
     "list_loads",
-    "list_occupancies",
+    "list_occupants",
     "list_own",
-    "list_points",
     "list_profiles",
     "list_readings",
     "list_refusals",

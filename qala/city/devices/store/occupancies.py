@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
-from qala.kernel.sheets import defused
 
 from ..models import ClaimCode, Occupancy
 
 VIEW = "devices.occupancy_view"
 MANAGE = "devices.occupancy_manage"
-COLUMNS = ("owner", "meter_point", "person", "organisation", "from", "to", "source", "entered_at", "id")
 
 
 def visible_occupancies(who: Who) -> QuerySet[Occupancy]:
@@ -33,28 +28,10 @@ def visible_occupancies(who: Who) -> QuerySet[Occupancy]:
     return found if scope.everything else found.filter(owner__in=scope.organisations)
 
 
-def list_occupancies(
-    *, who: Who, owner: str = "", meter_point: str = "", at: datetime | None = None,
-    after: tuple[datetime, UUID] | None = None, limit: int = 50,
-) -> tuple[list[Occupancy], tuple[datetime, UUID] | None]:  # fmt: skip
-    """A page of occupancies, the latest begun first, and where the next begins.
-
-    Args:
-        owner: code of the organisation whose meter points they are.
-        at: only those that hold at that instant.
-    """
-    found = visible_occupancies(who).order_by("-valid_from", "-pk")
-    if owner:
-        found = found.filter(owner__code=owner)
-    if meter_point:
-        found = found.filter(meter_point=meter_point)
-    if at is not None:
-        found = found.filter(Q(valid_to__isnull=True) | Q(valid_to__gt=at), valid_from__lte=at)
-    if after is not None:
-        found = found.filter(Q(valid_from__lt=after[0]) | Q(valid_from=after[0], pk__lt=after[1]))
-    rows = list(found[: limit + 1])
-    following = (rows[limit - 1].valid_from, rows[limit - 1].pk) if len(rows) > limit else None
-    return rows[:limit], following
+def list_occupants(*, who: Who, owner: UUID, meter_point: str, limit: int = 200) -> list[Occupancy]:
+    """The occupancies of a meter point, the latest begun first."""
+    found = visible_occupancies(who).filter(owner=owner, meter_point=meter_point)
+    return list(found.order_by("-valid_from", "-pk")[:limit])
 
 
 def get_occupancy(key: UUID, *, who: Who) -> Occupancy:
@@ -67,32 +44,6 @@ def get_occupancy(key: UUID, *, who: Who) -> Occupancy:
     if found is None:
         raise NotFound(_("There is no such occupancy."), fix=_("Look it up on the page of its meter point."))
     return found
-
-
-def export_occupancies(path: Path, *, who: Who) -> int:
-    """Write the occupancies that the asker may know of to a CSV file, formulas defused; returns how many.
-
-    Its first six columns are those of a file that is loaded; times are instants in UTC.
-    """
-    count = 0
-    found = visible_occupancies(who).order_by("owner__code", "meter_point", "valid_from", "pk")
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        for row in found.iterator(2000):
-            table.writerow(
-                [
-                    row.owner.code, defused(row.meter_point), defused(row.person.email) if row.person else "",
-                    row.organisation.code if row.organisation else "", _instant(row.valid_from), _instant(row.valid_to),
-                    row.source, _instant(row.entered_at), row.pk,
-                ]
-            )  # fmt: skip
-            count += 1
-    return count
-
-
-def _instant(value: datetime | None) -> str:
-    return "" if value is None else value.astimezone(UTC).isoformat()
 
 
 def visible_codes(who: Who) -> QuerySet[ClaimCode]:

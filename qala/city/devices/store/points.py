@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Q, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
 from qala.city.people.public import Organisation
-from qala.kernel import search
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
@@ -44,38 +41,6 @@ class DeviceThere:
     device: Device
     start: datetime | None
     end: datetime | None
-
-
-def list_points(
-    query: str, *, who: Who, after: Sequence[str] = (), limit: int = 50
-) -> tuple[list[dict[str, Any]], int, tuple[str, ...]]:
-    """A page of the meter points of devices that the asker may see, by code: ``code, owner, address, devices`` (count);
-    how many there are in all; where the next page begins.
-
-    Args:
-        query: pieces of code, address or serial.
-        after: what the page before gave as its end.
-    """
-    who.require("devices.view")
-    devices = visible_to(who).exclude(meter_point="")
-    if query.strip():
-        devices = devices.filter(pk__in=search.matching("device", query))
-    found = (
-        devices.annotate(code=Coalesce("owner__code", Value("")))
-        .values("meter_point", "code", "owner_id")
-        .annotate(devices=Count("id"), address=Max("address"))
-        .order_by("meter_point", "code")
-    )
-    total = found.count()
-    if len(after) == 2:
-        found = found.filter(Q(meter_point__gt=after[0]) | Q(meter_point=after[0], code__gt=after[1]))
-    rows = list(found[: limit + 1])
-    following: tuple[str, ...] = ()
-    if len(rows) > limit:
-        rows = rows[:limit]
-        following = (rows[-1]["meter_point"], rows[-1]["code"])
-    owners = Organisation.objects.in_bulk({row["owner_id"] for row in rows} - {None})
-    return [{**row, "owner": owners.get(row["owner_id"])} for row in rows], total, following
 
 
 def get_point(owner: str, code: str, *, who: Who) -> MeterPoint:

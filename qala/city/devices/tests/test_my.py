@@ -298,13 +298,13 @@ def test_codes_are_shown_once_on_pages(flat: Organisation) -> None:
     shown = re.search(rb"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{5}", page.content)
     assert shown is not None
     assert shown[0] not in client.get("/console/meter-points/utility/P-1/").content
-    file = client.post("/console/claim-codes/", {"owner": "utility", "meter_points": "P-1\nP-2\n", "days": "30"})
+    file = client.post("/console/claim-codes/new/", {"owner": "utility", "meter_points": "P-1\nP-2\n", "days": "30"})
     lines = file.getvalue().decode().splitlines()
     assert lines[0] == "meter_point,code,expires_at"
     assert len(lines) == 3
     assert rules.typed_code(lines[1].split(",")[1]) is not None
     assert (
-        client.post("/console/claim-codes/", {"owner": "utility", "meter_points": "P-9", "days": "30"}).status_code
+        client.post("/console/claim-codes/new/", {"owner": "utility", "meter_points": "P-9", "days": "30"}).status_code
         == 404
     )
     assert client.post(f"/console/claim-codes/{held.pk}/revoke/").status_code == 302

@@ -304,7 +304,7 @@ def test_pages_take_what_people_enter(utilities: dict[str, Organisation], reside
     assert client.post(one, {"do": "correct", "valid_from": "2026-05-02", "valid_to": ""}).status_code == 302
     held.refresh_from_db()
     assert (held.valid_from, held.valid_to) == (START + DAY, None)
-    assert resident.email.encode() in client.get("/console/meter-points.csv").getvalue()
+    assert resident.email.encode() in client.get("/console/occupancies/?form=csv").getvalue()
     assert client.post(one, {"do": "withdraw"}).status_code == 302
     assert not Occupancy.objects.exists()
 

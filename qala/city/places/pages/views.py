@@ -10,19 +10,14 @@ from django.shortcuts import render
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-from qala.city.people.public import list_organisations
 from qala.kernel.access import Who
 from qala.kernel.downloads import export_file, file_answer
-from qala.kernel.errors import NotFound
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.list_pages import asked_of, list_answer, look_of
 from qala.kernel.plug import cards_at
 
 from .. import actions, store
 from ..models import Place
-from ..rules import KINDS
 from .shared import asked_day, map_config
-
-PAGE = 50
 
 
 def _staff(request: HttpRequest) -> Who:
@@ -31,50 +26,16 @@ def _staff(request: HttpRequest) -> Who:
     return who
 
 
-def _narrowed(request: HttpRequest) -> tuple[store.PlaceFilter, str]:
-    """What a list of places is narrowed to by an address, and the as-of day in it (empty: today)."""
-    asked = request.GET
-    day, at = asked_day(asked.get("at", ""))
-    kind = asked.get("kind", "")
-    return (
-        store.PlaceFilter(
-            query=asked.get("q", "")[:200], kind=next((one for one in KINDS if one == kind), None),
-            owner=asked.get("owner", "")[:80], use=asked.get("use", "")[:12], parent=asked.get("parent") or None, at=at,
-        ),
-        day,
-    )  # fmt: skip
-
-
 @require_safe
-def place_list(request: HttpRequest) -> HttpResponse:
+def place_list(request: HttpRequest) -> HttpResponseBase:
     who = _staff(request)
-    narrowed, day = _narrowed(request)
-    found = store.find_places(narrowed, who=who)
-    total = found.count()
-    after = decode_cursor(request.GET["after"], str)[0] if request.GET.get("after") else ""
-    rows = list(found.filter(code__gt=after)[: PAGE + 1])
-    shown = rows[:PAGE]
-    assert narrowed.at is not None
-    shapes = store.shapes_of(shown, at=narrowed.at)
-    owners = [one for one in list_organisations() if who.may("places.view_zones", one.pk)]
-    return render(
-        request,
-        "places/list.html",
-        {
-            "rows": [{"place": place, "shape": shapes.get(place.pk)} for place in shown],
-            "total": total, "next": encode_cursor(shown[-1].code) if len(rows) > PAGE else "", "first_page": not after,
-            "narrowed": narrowed, "day": day, "kinds": Place.Kind.choices, "uses": Place.Use.choices, "owners": owners,
-            "is_narrowed": bool(narrowed.query or narrowed.kind or narrowed.owner or narrowed.use or narrowed.parent or day),
-            "may_load": who.may("places.manage") or who.may("places.manage_zones"),
-            "export": _query(request),
-        },
-    )  # fmt: skip
-
-
-def _query(request: HttpRequest) -> str:
     query = request.GET.copy()
-    query.pop("after", None)
-    return query.urlencode()
+    for own in ("after", "columns", "sort"):
+        query.pop(own, None)
+    return list_answer(
+        request, store.PLACES, "places/list.html", export=query.urlencode(),
+        may_load=who.may("places.manage") or who.may("places.manage_zones"),
+    )  # fmt: skip
 
 
 @require_safe
@@ -133,17 +94,11 @@ def outline(request: HttpRequest, code: str) -> HttpResponse:
 
 
 @require_safe
-def export(request: HttpRequest, form: str) -> HttpResponseBase:
-    """The places of a list as a file, with the borders of its as-of day."""
-    who = _staff(request)
-    narrowed, day = _narrowed(request)
-    assert narrowed.at is not None
-    name = f"places{f'-{narrowed.kind}' if narrowed.kind else ''}{f'-{day}' if day else ''}"
+def export(request: HttpRequest) -> HttpResponseBase:
+    """The places of the list as GeoJSON, with the borders of its as-of day; it can be loaded again."""
+    _staff(request)
+    asked = asked_of(request.GET, store.PLACES)
+    _day, at = asked_day(request.GET.get("at", ""))
     with export_file() as path:
-        if form == "geojson":
-            store.export_geojson(path, narrowed, who=who, at=narrowed.at)
-        elif form == "csv":
-            store.export_addresses(path, narrowed, who=who, at=narrowed.at)
-        else:
-            raise NotFound(f"There is no download in the form {form[:20]}.", fix="Forms are geojson and csv.")
-        return file_answer(path, f"{name}.{form}")
+        store.export_geojson(path, asked, look_of(request), at=at)
+        return file_answer(path, "places.geojson")

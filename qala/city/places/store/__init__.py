@@ -17,15 +17,14 @@ from .borders import (
     place_geojson,
 )
 from .exporting import CSV_COLUMNS, export_addresses, export_geojson
+from .lists import PLACES
 from .places import (
     SEARCH,
-    PlaceFilter,
     children,
     city,
     count_below,
     count_by_kind,
     find_city,
-    find_places,
     find_shape,
     get_place,
     history,
@@ -41,12 +40,12 @@ from .schematic import SCHEMATIC_FILE, random_points_in, reference_point, schema
 __all__ = [
     "CSV_COLUMNS",
     "NOTE",
+    "PLACES",
     "SCHEMATIC_FILE",
     "SEARCH",
     "BaseMap",
     "Borders",
     "Bounds",
-    "PlaceFilter",
     "area_at",
     "around",
     "base_map_folder",
@@ -60,7 +59,6 @@ __all__ = [
     "export_geojson",
     "find_base_map",
     "find_city",
-    "find_places",
     "find_shape",
     "find_tile",
     "geojson_of",

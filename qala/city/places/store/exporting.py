@@ -11,25 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from qala.kernel import geometry
-from qala.kernel.access import Who
+from qala.kernel.lists import Asked, Look
 from qala.kernel.sheets import defused
 
 from ..models import Place, PlaceShape
 from .borders import feature_of, locate_points, outline_at
-from .places import PlaceFilter, find_places, valid_at
+from .lists import PLACES
+from .places import valid_at
 
 AT_ONCE = 2000
 EXACT = 16  # digits: what is loaded again is the same border
 CSV_COLUMNS = ("code", "name_kk", "name_ru", "name_en", "lon", "lat", "district", "parent", "since", "until")
 
 
-def export_geojson(path: Path, narrowed: PlaceFilter, *, who: Who, at: datetime) -> int:
+def export_geojson(path: Path, asked: Asked, look: Look, *, at: datetime) -> int:
     """Write the places that the asker may see, with the outlines that they had at an instant, as a FeatureCollection;
     returns how many. It can be loaded again (``qala load places``)."""
     count = 0
     with path.open("w", encoding="utf-8") as file:
         file.write(f'{{"type":"FeatureCollection","as_of":{json.dumps(at.isoformat())},"features":[')
-        for place, shape in _places(narrowed, who, at):
+        for place, shape in _places(asked, look, at):
             if shape is None and place.kind != "city":
                 continue
             if shape is None:
@@ -45,7 +46,7 @@ def export_geojson(path: Path, narrowed: PlaceFilter, *, who: Who, at: datetime)
     return count
 
 
-def export_addresses(path: Path, narrowed: PlaceFilter, *, who: Who, at: datetime) -> int:
+def export_addresses(path: Path, asked: Asked, look: Look, *, at: datetime) -> int:
     """Write the address points that the asker may see as CSV, with the district that held each at an instant; returns
     how many. Cells that a spreadsheet would take for a formula are defused."""
     count = 0
@@ -53,7 +54,7 @@ def export_addresses(path: Path, narrowed: PlaceFilter, *, who: Who, at: datetim
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(CSV_COLUMNS)
-        rows = _places(narrowed, who, at)
+        rows = _places(asked, look, at)
         while some := list(islice(rows, AT_ONCE)):
             points = [(place, shape) for place, shape in some if shape is not None and place.kind == "address"]
             held = locate_points([shape.min_lon for _, shape in points], [shape.min_lat for _, shape in points], at=at)
@@ -70,10 +71,10 @@ def export_addresses(path: Path, narrowed: PlaceFilter, *, who: Who, at: datetim
     return count
 
 
-def _places(narrowed: PlaceFilter, who: Who, at: datetime) -> Iterator[tuple[Place, PlaceShape | None]]:
+def _places(asked: Asked, look: Look, at: datetime) -> Iterator[tuple[Place, PlaceShape | None]]:
     """Places with the shapes that they had, in order of their codes."""
-    after = ""
-    while some := list(find_places(narrowed, who=who).filter(code__gt=after)[:AT_ONCE]):
+    after, found = "", PLACES.narrowed(asked, look).select_related("parent", "owner").order_by("code")
+    while some := list(found.filter(code__gt=after)[:AT_ONCE]):
         after = some[-1].code
         keys = [place.pk for place in some]
         shapes = {one.place_id: one for one in PlaceShape.objects.filter(valid_at(at), place__in=keys)}

@@ -7,7 +7,6 @@ zones of that organisation; address points are for ``places.view``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -69,45 +68,6 @@ def get_place(code: str, *, who: Who) -> Place:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceFilter:
-    """What a list of places is narrowed to; empty fields do not narrow.
-
-    Args:
-        query: words of the name, the address or the code.
-        parent: code of the place directly above.
-        owner: code of the organisation that owns a zone.
-        use: what a zone is for (``Place.Use``).
-        at: only places that had an outline at that instant (the city, which may be the union of its districts, stays).
-    """
-
-    query: str = ""
-    kind: Kind | None = None
-    parent: str | None = None
-    owner: str = ""
-    use: str = ""
-    at: datetime | None = None
-
-
-def find_places(narrowed: PlaceFilter, *, who: Who) -> QuerySet[Place]:
-    """The places that the asker may see and that match, in order of their codes, with parents and owners at hand."""
-    found = visible_to(who).select_related("parent", "owner").order_by("code")
-    if narrowed.query.strip():
-        found = found.filter(pk__in=search.matching(SEARCH, narrowed.query))
-    if narrowed.kind is not None:
-        found = found.filter(kind=narrowed.kind)
-    if narrowed.parent is not None:
-        found = found.filter(parent__code=narrowed.parent)
-    if narrowed.owner:
-        found = found.filter(owner__code=narrowed.owner)
-    if narrowed.use:
-        found = found.filter(use=narrowed.use)
-    if narrowed.at is not None:
-        there = PlaceShape.objects.filter(valid_at(narrowed.at)).values("place_id")
-        found = found.filter(Q(pk__in=there) | Q(kind="city"))
-    return found
-
-
 def list_places(
     kind: Kind | None = None, *, who: Who, parent: str | None = None, after: str = "", limit: int | None = None
 ) -> list[Place]:
@@ -118,7 +78,11 @@ def list_places(
         parent: places directly below the place of this code.
         after: only codes behind this one; with ``limit`` it pages.
     """
-    found = find_places(PlaceFilter(kind=kind, parent=parent), who=who).filter(code__gt=after)
+    found = visible_to(who).select_related("parent", "owner").filter(code__gt=after).order_by("code")
+    if kind is not None:
+        found = found.filter(kind=kind)
+    if parent is not None:
+        found = found.filter(parent__code=parent)
     return list(found if limit is None else found[:limit])
 
 

@@ -14,6 +14,7 @@ from qala.city.places.demo import draw
 from qala.city.places.models import Place
 from qala.kernel import geometry
 from qala.kernel.console import Progress
+from qala.kernel.lists import Asked, Look
 from qala.kernel.models import AuditEntry
 from tests import factories
 
@@ -143,6 +144,6 @@ def test_utilities_have_zones_of_their_own_that_reach_over_districts() -> None:
         factories.organisation(code)
     demo.load(who=WHO, now=NOW, progress=Progress("demo"))
     for owner, use, count in (("demo-water", "water", 12), ("demo-power", "electricity", 9), ("demo-heat", "heat", 6)):
-        found = list(store.find_places(store.PlaceFilter(owner=owner, use=use), who=WHO))
+        found = list(store.PLACES.every(Asked(values={"owner": owner, "use": use}), Look(WHO, NOW)))
         assert (len(found), all(one.is_demo for one in found)) == (count, True)
     assert store.count_by_kind()["zone"] == 24 + 27

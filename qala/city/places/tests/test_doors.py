@@ -165,7 +165,7 @@ def test_the_number_of_queries_does_not_grow(client: Client, load: Load, count: 
     load([feature(square(76 + number, 43.2), code=f"d{number}", name_en=f"D{number}") for number in range(count)])
     with CaptureQueriesContext(connection) as queries:
         assert len(get(client, "?kind=district")["items"]) == count
-    assert len(queries) == 2
+    assert len(queries) == 3
 
 
 # ---- The map --------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from qala.city.places.actions import move_border, plan_border, read_addresses, t
 from qala.city.places.models import Place, PlaceShape
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.errors import BadInput, Conflict, NotAllowed, NotFound, QalaError, SignInNeeded
+from qala.kernel.lists import Asked, Look
 from qala.kernel.models import AuditEntry, OutboxEvent
 from tests import factories
 
@@ -170,8 +171,9 @@ def test_the_list_is_searched_and_narrowed(utilities: dict[str, Organisation], s
     found = names("?q=абая+1")
     assert "places/place/a1/" in found and "places/place/a0/" not in found
     assert "places/place/dma-mine/" in names("?kind=zone&owner=mine") and "dma-other" not in names("?owner=mine")
-    assert "No place is like that" in names("?q=nothing-like-it")
-    assert "places/place/west/" not in names("?at=1500-01-01x&kind=city")
+    assert "Nothing is like that" in names("?q=nothing-like-it")
+    assert "places/place/west/?at=2026-01-05" in names("?at=2026-01-05&kind=district")
+    assert client.get("/console/places/?at=1500-01-01x").status_code == 422
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -315,14 +317,14 @@ def test_address_points_follow_the_district(utilities: dict[str, Organisation]) 
 def test_what_is_exported_loads_again(utilities: dict[str, Organisation], load: Load, tmp_path: Path) -> None:
     move_border(code="west", outline=WIDER, valid_from=LATER, who=WHO, now=NOW, neighbours_follow=True)
     path = tmp_path / "out"
-    assert store.export_geojson(path, store.PlaceFilter(kind="district"), who=WHO, at=NOW) == 2
+    assert store.export_geojson(path, Asked(values={"kind": "district"}), Look(WHO, NOW), at=NOW) == 2
     found = json.loads(path.read_text())
     areas = {one["properties"]["code"]: one["properties"]["area_km2"] for one in found["features"]}
     assert areas["west"] == pytest.approx(90.2, abs=0.2)
-    assert store.export_geojson(path, store.PlaceFilter(kind="zone"), who=WHO, at=NOW) == 3
+    assert store.export_geojson(path, Asked(values={"kind": "zone"}), Look(WHO, NOW), at=NOW) == 3
     assert load(path.read_bytes(), "zone").unchanged == 3
     Place.objects.filter(code="a0").update(name_ru="=HYPERLINK(1)")
-    assert store.export_addresses(path, store.PlaceFilter(kind="address"), who=WHO, at=LATER) == 2
+    assert store.export_addresses(path, Asked(values={"kind": "address"}), Look(WHO, NOW), at=LATER) == 2
     text = path.read_text()
     assert "'=HYPERLINK(1)" in text
     assert text.splitlines()[2].split(",")[-4:-2] == ["west", "east"], "the district of that day"

@@ -12,7 +12,7 @@ from ninja.files import UploadedFile
 from qala.kernel import geometry
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import export_file, file_answer, uploaded_file
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.list_pages import asked_by_api, look_of, next_cursor
 
 from .. import actions, store
 from ..models import Asset, AssetChange, Kind
@@ -51,6 +51,7 @@ class AssetOut(Schema):
 class AssetPage(Schema):
     items: list[AssetOut]
     count: int
+    more: bool
     next_cursor: str | None
 
 
@@ -116,16 +117,21 @@ def list_kinds(request: HttpRequest) -> list[Kind]:
 @router.get("", response=AssetPage, summary="Assets that you may see, by code")
 def list_assets(
     request: HttpRequest, q: Found = "", kind: OfKind = "", owner: OfOwner = "", district: OfDistrict = "",
-    state: InState = "", condition: InCondition = "", cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    state: InState = "", condition: InCondition = "",
+    sort: Annotated[str, Query(description="`code`, `state` or `condition`; `-` before it: the other way round.")] = "code",
+    cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:  # fmt: skip
-    """`q` finds pieces of code, name, address and kind; `next_cursor` continues where the page ended."""
-    rows, count, following = store.list_assets(
-        store.AssetFilter(q[:200], kind, owner, district, state, condition), who=request.who,  # type: ignore[attr-defined]
-        after=decode_cursor(cursor, str)[0] if cursor else "", limit=limit, whole=True,
-    )  # fmt: skip
+    """`q` finds pieces of code, name, address and kind; `next_cursor` continues where the page ended.
+
+    `count` is counted to 10,000; where there are more, `more` says so.
+    """
+    asked = asked_by_api(
+        query=q, values=_values(kind, owner, district, state, condition), sort=sort, cursor=cursor, limit=limit
+    )
+    found = store.assets_with_shapes(asked, look_of(request))
     return {
-        "items": [_out(row) for row in rows], "count": count,
-        "next_cursor": encode_cursor(following) if following else None,
+        "items": [_out(row) for row in found.rows], "count": found.total, "more": found.more,
+        "next_cursor": next_cursor(found),
     }  # fmt: skip
 
 
@@ -137,11 +143,14 @@ def export_assets(
     condition: InCondition = "",
 ) -> Any:  # fmt: skip
     """The columns of CSV and XLSX are those that loading takes."""
+    asked = asked_by_api(query=q, values=_values(kind, owner, district, state, condition), limit=1)
     with export_file() as path:
-        store.export_assets(
-            path, format, store.AssetFilter(q[:200], kind, owner, district, state, condition), who=request.who  # type: ignore[attr-defined]
-        )  # fmt: skip
+        store.export_assets(path, format, asked, look_of(request))
         return file_answer(path, f"assets.{format}")
+
+
+def _values(kind: str, owner: str, district: str, state: str, condition: str) -> dict[str, str]:
+    return {"kind": kind, "owner": owner, "district": district, "state": state, "condition": condition}
 
 
 @router.post("/load", response=AssetLoadOut, summary="Load a file of assets: all of them, or none where a row is bad")

@@ -15,7 +15,7 @@ from qala.kernel import media
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import picture_answer
 from qala.kernel.errors import TooMuch
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.list_pages import asked_by_api, look_of, next_cursor
 
 from .. import actions, store
 from ..models import Crew, OrderNote, WorkOrder
@@ -88,6 +88,7 @@ class OrderWhole(OrderOut):
 class OrderPage(Schema):
     items: list[OrderOut]
     count: int
+    more: bool
     next_cursor: str | None
 
 
@@ -163,17 +164,27 @@ OfAsset = Annotated[str, Query(description="Code of an asset.")]
 @orders.get("", response=OrderPage, summary="Work orders that you may see, the newest first")
 def list_orders(
     request: HttpRequest, q: Found = "", state: InState = "", kind: OfKind = "", owner: OfOwner = "",
-    contractor: OfContractor = "", district: OfDistrict = "", asset: OfAsset = "", cursor: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    contractor: OfContractor = "", district: OfDistrict = "", asset: OfAsset = "",
+    priority: Annotated[str, Query(description="1 urgent, 2 high, 3 normal, 4 low.")] = "",
+    sort: Annotated[
+        str, Query(description="`number`, `priority`, `due`, `opened` or `done`; `-` before it: the other way round.")
+    ] = "-number",
+    cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, object]:  # fmt: skip
-    """Who orders work sees all of theirs; who does it sees what they do, drafts left out."""
-    rows, count, following = store.list_orders(
-        store.OrderFilter(q[:200], state, kind, owner, contractor, district, asset), who=request.who,  # type: ignore[attr-defined]
-        now=SYSTEM_CLOCK.now(), after=decode_cursor(cursor, str)[0] if cursor else "", limit=limit, whole=True,
-    )  # fmt: skip
+    """Who orders work sees all of theirs; who does it sees what they do, drafts left out.
+
+    `count` is counted to 10,000; where there are more, `more` says so.
+    """
+    values = {
+        "state": state, "kind": kind, "owner": owner, "contractor": contractor, "district": district, "asset": asset,
+        "priority": priority,
+    }  # fmt: skip
+    found = store.ORDERS.page(
+        asked_by_api(query=q, values=values, sort=sort, cursor=cursor, limit=limit), look_of(request)
+    )
     return {
-        "items": [_out(row) for row in rows], "count": count,
-        "next_cursor": encode_cursor(following) if following else None,
+        "items": [_out(row) for row in found.rows], "count": found.total, "more": found.more,
+        "next_cursor": next_cursor(found),
     }  # fmt: skip
 
 
@@ -235,8 +246,16 @@ def get_photo(
 
 
 @crews.get("", response=list[CrewOut], summary="Crews whose work you give out, and who is in them")
-def list_crews(request: HttpRequest) -> list[dict[str, Any]]:
-    found = store.list_crews(who=request.who, now=SYSTEM_CLOCK.now())  # type: ignore[attr-defined]
+def list_crews(
+    request: HttpRequest,
+    q: Annotated[str, Query(description="Pieces of the crew, its organisation or who is in it.")] = "",
+    organisation: Annotated[str, Query(description="Code of an organisation.")] = "",
+    sort: Annotated[
+        str, Query(description="`organisation`, `crew` or `people`; `-` before it: the other way round.")
+    ] = "organisation",
+) -> list[dict[str, Any]]:
+    asked = asked_by_api(query=q, values={"organisation": organisation}, sort=sort, limit=1)
+    found = store.CREWS.every(asked, look_of(request))
     return [_crew(one, [_member(member) for member in one.present]) for one in found]
 
 

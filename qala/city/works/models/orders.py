@@ -133,6 +133,8 @@ class WorkOrder(models.Model):
     source_key = models.CharField(max_length=200, blank=True)
     is_demo = models.BooleanField(default=False)
 
+    overdue: bool  # set by the store: open after it was due, at the time that was asked for
+
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(state__in=list(rules.ALL_STATES)), name="order_known_state"),

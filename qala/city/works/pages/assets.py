@@ -20,7 +20,7 @@ from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import export_file, file_answer, uploaded_file
 from qala.kernel.errors import NotFound, QalaError
 from qala.kernel.languages import pick_text
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.list_pages import asked_of, list_answer, look_of
 from qala.kernel.plug import cards_at
 
 from .. import actions, store
@@ -33,31 +33,13 @@ NEAR = 300  # assets that the map around one shows
 
 
 @require_safe
-def asset_list(request: HttpRequest) -> HttpResponse:
-    who, asked = request.who, request.GET  # type: ignore[attr-defined]
-    narrowed = asked_filter(request)
-    falling = asked.get("sort") == "-code"
-    after = decode_cursor(asked["after"], str)[0] if asked.get("after") else ""
-    rows, total, following = store.list_assets(narrowed, who=who, falling=falling, after=after)
-    return render(
-        request,
-        "works/assets.html",
-        {
-            "rows": rows, "total": total, "next": encode_cursor(following) if following else "",
-            "narrowed": narrowed, "first_page": not after, "kinds": store.list_kinds(Kind.ASSET),
-            "owners": list_organisations(), "districts": list_places("district", who=who),
-            "states": AssetState.choices, "conditions": Condition.choices,
-            "may_manage": who.may("works.manage_assets"), "forms": store.FORMS, "query": request.GET.urlencode(),
-        },
-    )  # fmt: skip
-
-
-def asked_filter(request: HttpRequest) -> store.AssetFilter:
-    """What a list or an export is narrowed to by the address."""
-    asked = request.GET
-    return store.AssetFilter(
-        query=asked.get("q", "")[:200], kind=asked.get("kind", ""), owner=asked.get("owner", ""),
-        district=asked.get("district", ""), state=asked.get("state", ""), condition=asked.get("condition", ""),
+def asset_list(request: HttpRequest) -> HttpResponseBase:
+    query = request.GET.copy()
+    for own in ("after", "columns", "sort"):
+        query.pop(own, None)
+    return list_answer(
+        request, store.ASSETS, "works/assets.html", forms=store.FORMS, query=query.urlencode(),
+        may_manage=request.who.may("works.manage_assets"),  # type: ignore[attr-defined]
     )  # fmt: skip
 
 
@@ -68,7 +50,7 @@ def download(request: HttpRequest, form: str) -> HttpResponseBase:
     if wanted is None:
         raise NotFound(_("There is no download in this form."))
     with export_file() as path:
-        store.export_assets(path, wanted, asked_filter(request), who=request.who)  # type: ignore[attr-defined]
+        store.export_assets(path, wanted, asked_of(request.GET, store.ASSETS), look_of(request))
         return file_answer(path, f"assets.{form}")
 
 

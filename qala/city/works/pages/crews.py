@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from qala.city.people.public import list_organisations
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.errors import QalaError
+from qala.kernel.list_pages import list_answer
 
 from .. import actions, store
 from .order_forms import CrewForm, MemberForm
-from .orders import is_overdue, shown_order, steps_for
+from .orders import shown_order, steps_for
 
 
 @require_safe
@@ -22,7 +23,7 @@ def crew_orders(request: HttpRequest) -> HttpResponse:
     """The open orders of my crews, due first."""
     who, now = request.who, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
     rows = [
-        {"order": one, "is_overdue": is_overdue(one, now), "steps": [step for step in steps_for(one, who) if not step["wants_reason"] and step["to"] != "done"]}
+        {"order": one, "is_overdue": store.is_overdue(one, now), "steps": [step for step in steps_for(one, who) if not step["wants_reason"] and step["to"] != "done"]}
         for one in store.my_orders(who, now)
     ]  # fmt: skip
     return render(request, "works/crew_orders.html", {"rows": rows})
@@ -37,7 +38,7 @@ def crew_order(request: HttpRequest, number: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def crew_list(request: HttpRequest) -> HttpResponse:
+def crew_list(request: HttpRequest) -> HttpResponseBase:
     """The crews whose work the asker gives out, and a form for a new one."""
     who, now = request.who, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
     scope = who.require("works.assign")
@@ -55,8 +56,9 @@ def crew_list(request: HttpRequest) -> HttpResponse:
         except QalaError as found:
             error = found
     status = error.status if error is not None else 422 if form.errors else 200
-    shown = {"crews": store.list_crews(who=who, now=now), "form": form, "error": error}
-    return render(request, "works/crews.html", shown, status=status)
+    answer = list_answer(request, store.CREWS, "works/crews.html", form=form, error=error)
+    answer.status_code = status
+    return answer
 
 
 @require_http_methods(["GET", "POST"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +20,10 @@ from qala.kernel.access import Who
 from qala.kernel.clock import SYSTEM_CLOCK
 from qala.kernel.downloads import picture_answer
 from qala.kernel.errors import BadInput, QalaError, TooMuch
-from qala.kernel.paging import decode_cursor, encode_cursor
+from qala.kernel.list_pages import list_answer
 
 from .. import actions, store
-from ..models import Kind, OrderNote, OrderState, Priority, WorkOrder
+from ..models import Kind, OrderNote, Priority, WorkOrder
 from ..rules import DONE, EDITABLE, ENDED, TRANSITIONS, WORKED_ON, next_states
 from .assets import on_map
 from .minimap import bounds_around, minimap
@@ -34,34 +33,12 @@ PERMISSIONS = ("works.order", "works.assign", "works.do", "works.check")
 
 
 @require_safe
-def order_list(request: HttpRequest) -> HttpResponse:
-    who, asked, now = request.who, request.GET, SYSTEM_CLOCK.now()  # type: ignore[attr-defined]
-    narrowed = store.OrderFilter(
-        query=asked.get("q", "")[:200], state=asked.get("state", ""), kind=asked.get("kind", ""),
-        owner=asked.get("owner", ""), contractor=asked.get("contractor", ""), district=asked.get("district", ""),
-        asset=asked.get("asset", ""),
+def order_list(request: HttpRequest) -> HttpResponseBase:
+    who: Who = request.who  # type: ignore[attr-defined]
+    return list_answer(
+        request, store.ORDERS, "works/orders.html", may_order=who.may("works.order"),
+        may_assign=who.may("works.assign"),
     )  # fmt: skip
-    after = decode_cursor(asked["after"], str)[0] if asked.get("after") else ""
-    rows, total, following = store.list_orders(
-        narrowed, who=who, now=now, falling=asked.get("sort", "-number") != "number", after=after
-    )
-    return render(
-        request,
-        "works/orders.html",
-        {
-            "rows": [{"order": row, "is_overdue": is_overdue(row, now)} for row in rows], "total": total,
-            "next": encode_cursor(following) if following else "", "narrowed": narrowed, "first_page": not after,
-            "kinds": store.list_kinds(Kind.ORDER), "organisations": list_organisations(),
-            "districts": list_places("district", who=who), "may_order": who.may("works.order"),
-            "may_assign": who.may("works.assign"), "may_do": who.may("works.do"),
-            "states": [("open", _("all open")), ("overdue", _("overdue")), *OrderState.choices],
-        },
-    )  # fmt: skip
-
-
-def is_overdue(order: WorkOrder, now: datetime) -> bool:
-    """Whether an order is open after it was due."""
-    return order.is_open and order.due_at is not None and order.due_at < now
 
 
 @require_safe
@@ -86,7 +63,7 @@ def shown_order(order: WorkOrder, who: Who, *, with_map: bool = True) -> dict[st
     may_assign = order.contractor_id is not None and who.may("works.assign", order.contractor_id)
     may_do = order.state in WORKED_ON and who.may("works.do", order.contractor_id)
     return {
-        "order": order, "parts": parts, "is_overdue": is_overdue(order, now), "unticked": unticked, "map": drawn,
+        "order": order, "parts": parts, "is_overdue": store.is_overdue(order, now), "unticked": unticked, "map": drawn,
         "on_map": on_map("works.orders", order.number) if who.may("works.view") else "", "steps": steps_for(order, who),
         "may_change": order.state in EDITABLE and who.may("works.order", order.owner_id),
         "may_do": may_do, "may_add_photo": actions.may_add_photo(order, who),

@@ -1,12 +1,10 @@
 from .assets import (
-    AssetFilter,
     Bounds,
     assets_by_code,
     changes_of,
     count_assets,
     district_of,
     get_asset,
-    list_assets,
     places_by_code,
     shapes_in,
     status,
@@ -14,11 +12,11 @@ from .assets import (
 )
 from .export import FORMS, Form, export_assets
 from .kinds import list_kinds, read_kinds, read_kinds_file, shipped_kinds
+from .lists import ASSETS, CREWS, ORDERS, assets_with_shapes
 from .orders import (
     DO,
     OPEN,
     OVERDUE,
-    OrderFilter,
     OrderParts,
     at_instant,
     count_orders,
@@ -28,8 +26,8 @@ from .orders import (
     get_crew,
     get_order,
     get_photo,
+    is_overdue,
     list_crews,
-    list_orders,
     may_see_orders,
     members_of,
     my_orders,
@@ -44,16 +42,18 @@ from .orders import (
 )
 
 __all__ = [
+    "ASSETS",
+    "CREWS",
     "DO",
     "FORMS",
     "OPEN",
+    "ORDERS",
     "OVERDUE",
-    "AssetFilter",
     "Bounds",
     "Form",
-    "OrderFilter",
     "OrderParts",
     "assets_by_code",
+    "assets_with_shapes",
     "at_instant",
     "changes_of",
     "count_assets",
@@ -67,10 +67,9 @@ __all__ = [
     "get_crew",
     "get_order",
     "get_photo",
-    "list_assets",
+    "is_overdue",
     "list_crews",
     "list_kinds",
-    "list_orders",
     "may_see_orders",
     "members_of",
     "my_orders",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from qala.city.places.public import Place
-from qala.kernel import geometry, search
+from qala.kernel import geometry
 from qala.kernel.access import Who
 from qala.kernel.errors import NotFound
 
@@ -24,76 +23,12 @@ CODES_AT_ONCE = 5000
 Bounds = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class AssetFilter:
-    """What a list of assets is narrowed to; empty fields do not narrow.
-
-    Args:
-        query: pieces of code, name, address, kind or device.
-        kind: key; ``owner``: code; ``district``: code; ``state`` and ``condition`` as the model has them.
-    """
-
-    query: str = ""
-    kind: str = ""
-    owner: str = ""
-    district: str = ""
-    state: str = ""
-    condition: str = ""
-
-    def __bool__(self) -> bool:
-        return any((self.query.strip(), self.kind, self.owner, self.district, self.state, self.condition))
-
-
 def visible_to(who: Who) -> QuerySet[Asset]:
     """The assets that the asker may see: all, or those of their organisations."""
     scope = who.scope(VIEW)
     if scope.everything:
         return Asset.objects.all()
     return Asset.objects.filter(owner__in=scope.organisations) if scope else Asset.objects.none()
-
-
-def narrowed_to(narrowed: AssetFilter, *, who: Who) -> QuerySet[Asset]:
-    """The assets of a filter that the asker may see, by code.
-
-    Raises:
-        SignInNeeded, NotAllowed: the asker may see none at all.
-    """
-    who.require(VIEW)
-    found = visible_to(who).order_by("code")
-    if narrowed.query.strip():
-        found = found.filter(pk__in=search.matching("asset", narrowed.query))
-    for field, value in (
-        ("kind__key", narrowed.kind), ("owner__code", narrowed.owner), ("district__code", narrowed.district),
-        ("state", narrowed.state), ("condition", narrowed.condition),
-    ):  # fmt: skip
-        if "\x00" in value:  # no text of a database holds it
-            found = found.none()
-        elif value:
-            found = found.filter(**{field: value})
-    return found
-
-
-def list_assets(
-    narrowed: AssetFilter, *, who: Who, falling: bool = False, after: str = "", limit: int = 50, whole: bool = False
-) -> tuple[list[Asset], int, str]:
-    """A page of assets by code, with kind, owner, place and district; how many there are; the code that the next page
-    follows.
-
-    Args:
-        whole: with their geometries, which may be large.
-
-    Raises:
-        SignInNeeded, NotAllowed: the asker may see none at all.
-    """
-    found = narrowed_to(narrowed, who=who)
-    total = found.count()
-    if falling:
-        found = found.order_by("-code")
-    if after:
-        found = found.filter(**{"code__lt" if falling else "code__gt": after})
-    found = found.select_related("kind", "owner", "place", "district")
-    rows = list((found if whole else found.defer("geometry_wkb"))[: limit + 1])
-    return rows[:limit], total, rows[limit - 1].code if len(rows) > limit else ""
 
 
 def get_asset(code: str, *, who: Who) -> Asset:

@@ -12,25 +12,25 @@ from typing import Any, Literal
 import shapely
 
 from qala.kernel import geometry
-from qala.kernel.access import Who
+from qala.kernel.lists import Asked, Look
 from qala.kernel.sheets import defused
 
 from ..models import Asset, Kind
 from ..rules import COLUMNS
-from .assets import AssetFilter, narrowed_to
+from .lists import ASSETS
 
 Form = Literal["csv", "xlsx", "geojson"]
 FORMS: tuple[Form, ...] = ("csv", "xlsx", "geojson")
 
 
-def export_assets(path: Path, form: Form, narrowed: AssetFilter, *, who: Who) -> int:
-    """Write the assets of a filter that the asker may see, by code; what is written can be loaded. Returns how many.
+def export_assets(path: Path, form: Form, asked: Asked, look: Look) -> int:
+    """Write the assets that are asked for and that the asker may see, by code; what is written can be loaded. Returns how many.
 
     Raises:
         SignInNeeded, NotAllowed: the asker may see none at all.
         OSError: it can't be written.
     """
-    found = narrowed_to(narrowed, who=who).select_related("kind", "owner", "place").iterator(chunk_size=2000)
+    found = ASSETS.narrowed(asked, look).select_related("kind", "owner", "place").order_by("code").iterator(2000)
     if form == "geojson":
         return _geojson(path, found)
     own = [attribute.key for kind in Kind.objects.filter(of=Kind.ASSET) for attribute in kind.as_asset.attribute]

@@ -12,7 +12,6 @@ from django.db.models import Count, F, Prefetch, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from qala.city.people.public import Person
-from qala.kernel import search
 from qala.kernel.access import Scope, Who
 from qala.kernel.errors import NotFound
 
@@ -23,27 +22,6 @@ from .assets import VIEW, Bounds
 DO, ASSIGN = "works.do", "works.assign"
 OPEN, OVERDUE = "open", "overdue"
 MOST_ON_MAP = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """What a list of work orders is narrowed to; empty fields do not narrow.
-
-    Args:
-        state: a state, or ``open`` (somebody has still to do it), or ``overdue`` (open after it was due).
-        owner, contractor: codes of organisations; ``kind``: key; ``district``: code; ``asset``: code.
-    """
-
-    query: str = ""
-    state: str = ""
-    kind: str = ""
-    owner: str = ""
-    contractor: str = ""
-    district: str = ""
-    asset: str = ""
-
-    def __bool__(self) -> bool:
-        return any((self.query.strip(), self.state, self.kind, self.owner, self.contractor, self.district, self.asset))
 
 
 def may_see_orders(who: Who) -> bool:
@@ -85,53 +63,9 @@ def crews_of(person: UUID, now: datetime) -> QuerySet[Crew]:
     return Crew.objects.filter(pk__in=held.values("crew_id"), closed_at__isnull=True)
 
 
-def list_orders(
-    narrowed: OrderFilter,
-    *,
-    who: Who,
-    now: datetime,
-    falling: bool = True,
-    after: str = "",
-    limit: int = 50,
-    whole: bool = False,
-) -> tuple[list[WorkOrder], int, str]:
-    """A page of work orders by number, the newest first; how many there are; the number that the next page follows.
-
-    Args:
-        whole: with asset and place.
-
-    Raises:
-        SignInNeeded, NotAllowed: the asker may see none at all.
-    """
-    require_orders(who)
-    found = _narrowed(visible_orders(who, now), narrowed, now)
-    total = found.count()
-    if after:
-        found = found.filter(**{"number__lt" if falling else "number__gt": after})
-    found = found.select_related("kind", "owner", "contractor", "district", "crew")
-    if whole:
-        found = found.select_related("kind", "owner", "contractor", "district", "crew", "asset", "place")
-    rows = list(found.order_by("-number" if falling else "number")[: limit + 1])
-    return rows[:limit], total, rows[limit - 1].number if len(rows) > limit else ""
-
-
-def _narrowed(found: QuerySet[WorkOrder], narrowed: OrderFilter, now: datetime) -> QuerySet[WorkOrder]:
-    if narrowed.query.strip():
-        found = found.filter(pk__in=search.matching("work_order", narrowed.query))
-    if narrowed.state == OPEN:
-        found = found.filter(state__in=OPEN_STATES)
-    elif narrowed.state == OVERDUE:
-        found = found.filter(state__in=OPEN_STATES, due_at__lt=now)
-    for field, value in (
-        ("state", narrowed.state if narrowed.state not in (OPEN, OVERDUE) else ""), ("kind__key", narrowed.kind),
-        ("owner__code", narrowed.owner), ("contractor__code", narrowed.contractor),
-        ("district__code", narrowed.district), ("asset__code", narrowed.asset),
-    ):  # fmt: skip
-        if "\x00" in value:  # no text of a database holds it
-            found = found.none()
-        elif value:
-            found = found.filter(**{field: value})
-    return found
+def is_overdue(order: WorkOrder, now: datetime) -> bool:
+    """Whether an order is open after it was due."""
+    return order.is_open and order.due_at is not None and order.due_at < now
 
 
 def get_order(number: str, *, who: Who, now: datetime) -> WorkOrder:

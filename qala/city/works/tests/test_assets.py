@@ -17,9 +17,10 @@ from qala.city.people.public import Organisation
 from qala.city.places.public import Place
 from qala.city.works.actions import AssetSummary, keep_kinds, load_assets, prepare_kinds, put_assets, refusal
 from qala.city.works.models import Asset, AssetChange, Kind
-from qala.city.works.store import AssetFilter, changes_of, export_assets, get_asset, list_assets, read_kinds
+from qala.city.works.store import ASSETS, changes_of, export_assets, get_asset, read_kinds
 from qala.kernel.access import ANONYMOUS, Who
 from qala.kernel.errors import BadInput, Conflict, NotAllowed, NotFound, SignInNeeded
+from qala.kernel.lists import Asked, Look
 from qala.kernel.models import AuditEntry
 from tests import factories
 
@@ -135,7 +136,7 @@ def test_what_is_written_can_be_loaded(works: object, tmp_path: Path) -> None:
     )
     for form in ("csv", "xlsx", "geojson"):
         path = tmp_path / f"out.{form}"
-        assert export_assets(path, form, AssetFilter(), who=US) == 3
+        assert export_assets(path, form, Asked(), Look(US, NOW)) == 3
         found = load_assets(path=path, name=path.name, who=US, now=NOW)
         assert (found.unchanged, found.changed, found.new) == (3, 0, 0), form
     with (tmp_path / "out.csv").open(newline="") as file:
@@ -153,10 +154,10 @@ def test_search_and_filters(works: object) -> None:
     lamp("L-3", "other", lon="76.95")
     put_assets(rows=[{"code": "B-1", "kind": "bench", "owner": "mine", "place": "west-1"}], who=US, now=NOW)
 
-    def codes(**given: str) -> list[str]:
-        rows, count, _next = list_assets(AssetFilter(**given), who=US)
-        assert count == len(rows)
-        return [row.code for row in rows]
+    def codes(query: str = "", **values: str) -> list[str]:
+        found = ASSETS.page(Asked(query=query, values=values), Look(US, NOW))
+        assert found.total == len(found.rows)
+        return [row.code for row in found.rows]
 
     assert codes() == ["B-1", "L-1", "L-2", "L-3"]
     assert codes(query="абай") == ["L-1"]
@@ -165,10 +166,11 @@ def test_search_and_filters(works: object) -> None:
     assert codes(owner="other") == codes(district="east") == ["L-3"]
     assert codes(condition="bad") == ["L-2"]
     assert codes(state="planned") == []
-    rows, total, following = list_assets(AssetFilter(), who=US, limit=3)
-    assert (len(rows), total, following) == (3, 4, "L-2")
-    assert [row.code for row in list_assets(AssetFilter(), who=US, after=following)[0]] == ["L-3"]
-    assert [row.code for row in list_assets(AssetFilter(), who=US, falling=True)[0]] == ["L-3", "L-2", "L-1", "B-1"]
+    look = Look(US, NOW)
+    first = ASSETS.page(Asked(limit=3), look)
+    assert (len(first.rows), first.total, first.following) == (3, 4, ("L-2",))
+    assert [row.code for row in ASSETS.page(Asked(after=first.following), look).rows] == ["L-3"]
+    assert [row.code for row in ASSETS.page(Asked(sort="-code"), look).rows] == ["L-3", "L-2", "L-1", "B-1"]
 
 
 def test_clearing_is_told_apart_from_leaving(works: object) -> None:
@@ -236,10 +238,10 @@ def test_roles_and_organisations(works: dict[str, Organisation], role: str, wher
     sees, changes = MAY[role]
     reaches = where != "other"
     if sees:
-        assert [one.code for one in list_assets(AssetFilter(), who=who)[0]] == (["L-1"] if reaches else [])
+        assert [one.code for one in ASSETS.page(Asked(), Look(who, NOW)).rows] == (["L-1"] if reaches else [])
     else:
         with pytest.raises(NotAllowed):
-            list_assets(AssetFilter(), who=who)
+            ASSETS.page(Asked(), Look(who, NOW))
     if sees and reaches:
         assert get_asset("L-1", who=who).code == "L-1"
     else:
@@ -252,7 +254,7 @@ def test_roles_and_organisations(works: dict[str, Organisation], role: str, wher
         with pytest.raises(BadInput if changes else NotAllowed):
             put_assets(rows=[row], who=who, now=NOW)
     with pytest.raises(SignInNeeded):
-        list_assets(AssetFilter(), who=ANONYMOUS)
+        ASSETS.page(Asked(), Look(ANONYMOUS, NOW))
 
 
 def test_anothers_code_is_refused_in_the_same_words(works: dict[str, Organisation], tmp_path: Path) -> None:
