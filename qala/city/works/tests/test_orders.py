@@ -193,7 +193,7 @@ def test_a_person_is_shown_and_cut_out(works: Orgs) -> None:
     actions.add_photo(number=one.number, data=picture(), moment="before", who=who, now=NOW)
     told = store.rows_of_person(person.pk)
     assert {name: len(rows) for name, rows in told.items()} == {
-        "crews": 1, "steps": 1, "ticks": 1, "notes": 1, "photos": 1,
+        "crews": 1, "steps": 1, "ticks": 1, "notes": 1, "photos": 1, "asset_changes": 0,
     }  # fmt: skip
     with transaction.atomic():
         assert actions.erase_person(person.pk, NOW) == 5
