@@ -7,7 +7,6 @@ other: each takes a lane that is free, until it ends. SQLite has one writer at a
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import secrets
@@ -15,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +25,6 @@ from django.utils.translation import gettext as _
 from .access import Who
 from .ids import new_id
 from .models import AuditEntry, AuditName
-from .sheets import defused
 
 LANES = 16
 LOCK = 0x51A1A  # the first half of the advisory locks' key; the lane is the second
@@ -239,6 +236,11 @@ def entries(wanted: AuditFilter, *, who: Who, persons: Any = None) -> QuerySet[A
     found = _named().order_by("-at", "-id")
     if not scope.everything:
         found = found.filter(who_kind="person", who_id__in=persons if persons is not None else [])
+    return narrowed(found, wanted)
+
+
+def narrowed(found: QuerySet[AuditEntry], wanted: AuditFilter) -> QuerySet[AuditEntry]:
+    """Those of the rows that match."""
     if wanted.person is not None:
         found = found.filter(who_id=wanted.person)
     if wanted.name:
@@ -284,50 +286,3 @@ def export_of(person: UUID) -> dict[str, list[dict[str, Any]]]:
 def erase_names(person: UUID, now: datetime) -> int:
     """Cut the names that a person had in the audit; the chain stays whole, as it holds digests of them alone."""
     return AuditName.objects.filter(who_id=person).delete()[0]
-
-
-def page(
-    wanted: AuditFilter, *, who: Who, persons: Any = None, after: tuple[datetime, UUID] | None = None, limit: int = 50
-) -> tuple[list[AuditEntry], tuple[datetime, UUID] | None]:
-    """One page of the matching rows, latest first, and the key that the next one follows.
-
-    Raises:
-        SignInNeeded, NotAllowed: the asker may not see any.
-    """
-    found = entries(wanted, who=who, persons=persons)
-    if after is not None:
-        at, key = after
-        found = found.filter(Q(at__lt=at) | Q(at=at, id__lt=key))
-    rows = list(found[: limit + 1])
-    shown = rows[:limit]
-    return shown, (shown[-1].at, shown[-1].id) if len(rows) > limit else None
-
-
-COLUMNS = ("at", "who", "who_kind", "who_id", "verb", "thing", "key", "before", "after", "why", "id", "chain", "number",
-           "digest")  # fmt: skip
-
-
-def export_csv(path: Path, wanted: AuditFilter, *, who: Who, persons: Any = None) -> int:
-    """Write the rows that match to a CSV file, latest first, formulas defused; returns how many.
-
-    Raises:
-        SignInNeeded, NotAllowed: the asker may not see any.
-        OSError: it can't be written.
-    """
-    found = entries(wanted, who=who, persons=persons)
-    count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        for row in found.iterator(chunk_size=2000):
-            cells = (
-                row.at.astimezone(UTC).isoformat(), row.shown_name, row.who_kind, row.who_id or "", row.verb, row.thing_kind,
-                row.thing_key, _text(row.before), _text(row.after), row.why, row.id, row.lane, row.number, row.digest,
-            )  # fmt: skip
-            table.writerow([defused(str(cell)) for cell in cells])
-            count += 1
-    return count
-
-
-def _text(value: dict[str, Any] | None) -> str:
-    return "" if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, Job, MatterConfig, MenuEntry, Plug
+from qala.kernel.plug import Command, Job, Listed, MatterConfig, MenuEntry, Plug
 
 
 class SiteConfig(MatterConfig):
@@ -16,6 +16,7 @@ class SiteConfig(MatterConfig):
             MenuEntry(_("Audit log"), "console:audit", "history", "audit.view", 90),
         ),
         api={"audit": "qala.site.audit.router", "operation": "qala.site.operation_api.router"},
+        lists=(Listed("qala.site.audit.AUDIT", "console:audit"),),
         commands=(
             Command("export audit", "qala.site.commands.audit.export_audit"),
             Command("retention list", "qala.site.commands.retention.list_classes"),

@@ -22,10 +22,11 @@ from shapely import Point
 from qala.city.devices.models import ClaimCode, Device, DeviceLoad, Load, Occupancy
 from qala.city.people.actions import set_name
 from qala.city.people.models import Organisation, Token
+from qala.city.people.public import who_of
 from qala.city.places.models import Place, PlaceShape
 from qala.city.works.actions import prepare_kinds
 from qala.city.works.models import Asset, Crew, CrewMember, Kind, WorkOrder
-from qala.kernel import list_pages, lists, search
+from qala.kernel import audit, list_pages, lists, search
 from qala.kernel.errors import TooMuch
 from qala.kernel.geometry import to_wkb
 from qala.kernel.ids import new_id
@@ -178,7 +179,17 @@ def a_place(number: int, owner: Organisation, word: str) -> None:
         search.put("place", [(one.pk, word)])
 
 
+def an_act(number: int, owner: Organisation, word: str) -> None:
+    """Something that a person of the organisation did."""
+    person = factories.person("engineer", owner)
+    with transaction.atomic():
+        audit.record(
+            who=who_of(person, NOW), now=NOW, verb="devices.act", thing="device", key=word, after={"n": number}
+        )
+
+
 LISTS = {
+    "audit": Made(an_act, "key"),
     "place-list": Made(a_place, "name"),
     "meter-points": Made(a_point, "address"),
     "occupancies": Made(an_occupancy, "occupant"),

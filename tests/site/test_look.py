@@ -76,6 +76,13 @@ def test_every_part_is_accessible_and_fits(visit: Callable[..., Page], language:
     "path",
     [
         "/console/audit/?thing=load",
+        "/console/assets/",
+        "/console/works/",
+        "/console/crews/",
+        "/console/meter-points/",
+        "/console/occupancies/",
+        "/console/claim-codes/",
+        "/console/places/",
         "/console/operation/?state=done",
         "/console/operation/storage/",
         "/console/notices/",

@@ -10,7 +10,6 @@ urlpatterns = [
     path("map/", views.map_page, name="map"),
     path("map/layer/<str:key>.geojson", views.map_layer, name="map_layer"),
     path("audit/", audit.audit_page, name="audit"),
-    path("audit.csv", audit.download, name="audit_csv"),
     path("operation/", operation.operation_page, name="operation"),
     path("operation/storage/", storage.storage_page, name="storage"),
     path("operation/storage/retention/", retention.retention_page, name="retention"),

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -53,17 +54,18 @@ def _page_of(owner: Organisation | None, code: str) -> str:
     return reverse("devices:point", args=[NOBODYS if owner is None else owner.code, code])
 
 
-def _with_device(those: Q) -> Q:
-    """Rows at whose meter point stands a device like that, whoever it is of."""
-    others = Device.objects.filter(those, meter_point=OuterRef("meter_point")).exclude(meter_point="")
-    of_nobody = Q(owner__isnull=True) & Q(Exists(others.filter(owner__isnull=True)))
-    return Q(Exists(others.filter(owner=OuterRef("owner")))) | of_nobody
+def _with_device(those: Q) -> Exists:
+    """Whether at the meter point of a row stands a device like that. Owners are compared in a way that no index carries:
+    the one of meter points does."""
+    of = Coalesce("owner_id", Value(UUID(int=0)))
+    others = Device.objects.annotate(of=of).filter(those, meter_point=OuterRef("meter_point"))
+    return Exists(others.exclude(meter_point="").filter(of=Coalesce(OuterRef("owner_id"), Value(UUID(int=0)))))
 
 
 def _all_points(look: Look) -> QuerySet[Device]:
     """One device of each meter point: that with the first serial. Whoever sees one device of a point sees all of them."""
     look.who.require("devices.view")
-    return visible_to(look.who).exclude(meter_point="").exclude(_with_device(Q(serial__lt=OuterRef("serial"))))
+    return visible_to(look.who).exclude(meter_point="").filter(~_with_device(Q(serial__lt=OuterRef("serial"))))
 
 
 def _points_found(rows: QuerySet[Device], words: str) -> QuerySet[Device]:
@@ -72,18 +74,19 @@ def _points_found(rows: QuerySet[Device], words: str) -> QuerySet[Device]:
 
 
 def _shown_points(rows: list[Device], _look: Look) -> list[ShownPoint]:
-    counted = (
-        Device.objects.filter(meter_point__in={row.meter_point for row in rows})
-        .order_by()
-        .values_list("owner_id", "meter_point")
-        .annotate(Count("pk"), Max("address"))
-    )
-    there: dict[tuple[UUID | None, str], tuple[int, str]]
-    there = {(owner, code): (count, address) for owner, code, count, address in counted}
+    there: dict[tuple[UUID | None, str], list[str]] = {(row.owner_id, row.meter_point): [] for row in rows}
+    devices = Device.objects.filter(meter_point__in={row.meter_point for row in rows}).exclude(meter_point="")
+    for owner, code, address in devices.values_list("owner_id", "meter_point", "address"):
+        if (owner, code) in there:
+            there[owner, code].append(address)
     found = []
     for row in rows:
-        count, address = there[row.owner_id, row.meter_point]
-        found.append(ShownPoint(row.owner, row.meter_point, address, row.district.name if row.district else "", count))
+        addresses = there[row.owner_id, row.meter_point]
+        found.append(
+            ShownPoint(
+                row.owner, row.meter_point, max(addresses), row.district.name if row.district else "", len(addresses)
+            )
+        )
     return found
 
 
