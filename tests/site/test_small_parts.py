@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.utils import translation
 from django_tasks_db.models import DBTaskResult
 
@@ -21,10 +21,12 @@ from qala.kernel import console, jobs
 from qala.kernel.access import system
 from qala.kernel.errors import BadInput
 from qala.kernel.forgotten import forget_jobs
+from qala.kernel.lake import Lake
 from qala.kernel.plug import Job
 from qala.site import bridge, cli, csp, logs, problems, status, worker
 from qala.site.context import menu
 from qala.site.formats.text import bytes_text
+from tests import factories
 
 NOW = datetime(2026, 5, 12, 9, 0, tzinfo=UTC)
 
@@ -326,3 +328,24 @@ def test_the_menu_marks_where_a_page_belongs(path: str, entry: str | None) -> No
     request = RequestFactory().get(path)
     request.who = system("test")  # type: ignore[attr-defined]
     assert [one["url"] for one in menu(request) if one["active"]] == ([entry] if entry else [])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("role", "lands", "sees"),
+    [
+        (None, "/my/meters/", "My meters"),
+        ("resident", "/my/meters/", "My meters"),
+        ("desk_official", "/console/", "New work order"),
+        ("manager", "/console/", "never reported"),
+    ],
+)
+def test_everyone_finds_what_they_come_for(role: str | None, lands: str, sees: str, roles: None, lake: Lake) -> None:
+    at = factories.organisation("water")
+    factories.device("W-1", owner=at)
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(factories.person(role, at if role else None))
+    page = client.get("/console/", follow=True)
+    assert page.wsgi_request.path == lands
+    assert sees in page.content.decode() and "No loads yet" not in page.content.decode()
+    assert client.get("/my/", follow=True).wsgi_request.path == "/my/meters/"

@@ -145,6 +145,12 @@ def invite_again(email: str) -> None:
 def _tell_link(person: Person) -> None:
     """Who may run commands may hand the link over by other means than mail."""
     link = store.invitation_link(person, address=_address()) if person.state == Person.INVITED else None
+    if link and settings.QALA.public_url is None:
+        console.warn(
+            _("The link begins with {address}; set QALA_PUBLIC_URL to the address that people open.").format(
+                address=_address()
+            )
+        )
     console.result(
         {"email": _("E-mail"), "state": _("State"), "link": _("Link")},
         email=person.email, state=person.state, link=link,

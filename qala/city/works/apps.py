@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from qala.kernel.plug import Command, Layer, Listed, MatterConfig, MenuEntry, Permission, Personal, Plug, Told
+from qala.kernel.plug import Card, Command, Layer, Listed, MatterConfig, MenuEntry, Permission, Personal, Plug, Told
 
 API = "qala.city.works.api"
 LAYERS = "qala.city.works.pages.layers"
@@ -25,6 +25,9 @@ class WorksConfig(MatterConfig):
             MenuEntry(_("My work"), "works:crew_orders", "circle-check", "works.do", 15),
             MenuEntry(_("Work orders"), "works:orders", "wrench", "works.view", 35),
             MenuEntry(_("Assets"), "works:assets", "layout-grid", "works.view", 40),
+        ),
+        cards=(
+            Card("works.orders", "console.home", "works/card_orders.html", "qala.city.works.pages.cards.orders", "works.view", 25),
         ),
         layers=(
             Layer("works.assets", _("Assets"), f"{LAYERS}.assets", "works.view", 30),

@@ -49,8 +49,12 @@ def asking(request: HttpRequest) -> Who:
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The cards that matters plug in, each for itself: one that fails says so, the page lives."""
+    """The cards that matters plug in, each for itself: one that fails says so, the page lives.
+
+    Who holds no permission is a resident: theirs are the pages of their own meters."""
     who = asking(request)
+    if who.kind == "person" and not who.grants:
+        return redirect("my_meters:list")
     return render(request, "site/home.html", {"cards": cards_at(HOME, request, who)})
 
 
