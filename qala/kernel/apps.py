@@ -43,7 +43,7 @@ class KernelConfig(MatterConfig):
             Job("retention.run", "qala.kernel.retention.run_nightly", every=timedelta(days=1),
                 title=_("Delete what is older than it is kept")),
             Job(
-                "lake.maintain", "qala.kernel.lake.maintain", every=timedelta(minutes=5), title=_("Keep the lake tidy")
+                "lake.maintain", "qala.kernel.lake.maintain_in_turn", every=timedelta(minutes=5), title=_("Keep the lake tidy")
             ),
             Job(
                 "media.clean",

@@ -10,14 +10,15 @@ import threading
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
+from structlog.testing import capture_logs
 
 from qala.kernel.errors import Conflict, Unavailable
-from qala.kernel.lake import Lake, LakeTable, maintain, tables
+from qala.kernel.lake import Lake, LakeBusyError, LakeTable, maintain, maintain_in_turn, tables
 from qala.kernel.lake.connection import Cursor, clear_errors, extension_path
 from qala.site.pytest_plugin import needed_program, with_databases
 
@@ -339,3 +340,14 @@ def test_other_errors_pass() -> None:
 def test_a_missing_extension_is_named() -> None:
     with pytest.raises(Unavailable, match="nothing_such"):
         extension_path("nothing_such")
+
+
+def test_a_busy_lake_is_tidied_later(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not lake.on_sqlite:
+        pytest.skip("PostgreSQL needs no turn")
+    monkeypatch.setattr("qala.kernel.lake.connection.PATIENCE_SECONDS", 0.05)
+    with lake.question(), capture_logs() as written:
+        with pytest.raises(LakeBusyError):
+            maintain(lake=lake)
+        maintain_in_turn(now=datetime(2026, 5, 12, tzinfo=UTC))
+    assert [one["event"] for one in written] == ["lake.busy"]

@@ -19,8 +19,7 @@ from .models import Attempt, Delivery, Notice
 # e-mail address: kind, hours ago, whether it was read, facts
 TOLD: tuple[tuple[str, str, float, bool, dict[str, Any]], ...] = (
     ("engineer.heat@demo.qala", "people.second_factor_reset", 52, False, {}),
-    ("administrator@demo.qala", "city.work_failed", 30, False, {"work": "lake.maintain", "reason": "OSError: [Errno 28] No space left on device"}),
-    ("administrator@demo.qala", "city.backup_failed", 31, True, {"folder": "backups", "reason": "[Errno 28] No space left on device"}),
+    ("administrator@demo.qala", "people.sign_in_changed", 30, False, {"what": "password", "at": "2026-05-12T06:00:00+00:00"}),
 )  # fmt: skip
 
 

@@ -5,8 +5,20 @@ One attached connection a process (``get_lake``), one cursor a question (``Lake.
 commits, so that no power cut leaves the catalogue pointing at a torn file.
 """
 
-from .connection import Lake, clear_errors, get_lake, ping, prepare, set_lake
-from .maintenance import Maintained, maintain
+from .connection import Lake, LakeBusyError, clear_errors, get_lake, ping, prepare, set_lake
+from .maintenance import Maintained, maintain, maintain_in_turn
 from .tables import LakeTable
 
-__all__ = ["Lake", "LakeTable", "Maintained", "clear_errors", "get_lake", "maintain", "ping", "prepare", "set_lake"]
+__all__ = [
+    "Lake",
+    "LakeBusyError",
+    "LakeTable",
+    "Maintained",
+    "clear_errors",
+    "get_lake",
+    "maintain",
+    "maintain_in_turn",
+    "ping",
+    "prepare",
+    "set_lake",
+]

@@ -78,6 +78,10 @@ def _catalogue(settings: Settings) -> tuple[str, bool]:
     return "ducklake:postgres:" + " ".join(f"{k}={escaped(v)}" for k, v in parts.items() if v), False
 
 
+class LakeBusyError(Unavailable):
+    """Questions are under way and take long: what wants the lake for itself comes again later."""
+
+
 class Lake:
     """The lake as one process holds it.
 
@@ -183,7 +187,7 @@ class Lake:
         """Wait until no question is under way, and keep new ones waiting.
 
         Raises:
-            Unavailable: one takes longer than ``PATIENCE_SECONDS``.
+            LakeBusyError: one takes longer than ``PATIENCE_SECONDS``.
         """
         if not self.on_sqlite:
             yield
@@ -197,7 +201,7 @@ class Lake:
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        raise Unavailable(
+                        raise LakeBusyError(
                             "A question to the lake takes long; its upkeep waits for the next round."
                         ) from None
                     time.sleep(0.002)

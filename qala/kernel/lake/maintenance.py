@@ -10,7 +10,7 @@ import structlog
 
 from qala.kernel.clock import SYSTEM_CLOCK
 
-from .connection import Cursor, Lake, get_lake
+from .connection import Cursor, Lake, LakeBusyError, get_lake
 from .locks import FILES, locked
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,14 @@ class Maintained:
     expired_snapshots: int
     deleted_files: int
     orphan_files: int
+
+
+def maintain_in_turn(*, now: datetime) -> None:
+    """The job: a round, or none where questions keep the lake busy; the next one is minutes away."""
+    try:
+        maintain(now=now)
+    except LakeBusyError as error:
+        log.warning("lake.busy", reason=error.what)
 
 
 def maintain(*, now: datetime | None = None, lake: Lake | None = None, keep: timedelta | None = None) -> Maintained:
