@@ -2,7 +2,7 @@
 
 Each pytest process gets a data folder of its own before Django's settings are read. With
 ``QALA_TEST_DATABASE=postgresql`` a throwaway PostgreSQL server is started for the run, each process gets databases of
-its own on it, and only tests that touch records or lake are run. A program that is missing skips its tests; with
+its own on it, and only tests that touch records or lake are run, of those with a browser the journeys. A program that is missing skips its tests; with
 ``QALA_REQUIRE=all`` it fails them.
 """
 
@@ -154,6 +154,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _touches_databases(item: pytest.Item) -> bool:
+    """Whether the databases make a difference: pages look the same on either, so of the tests that open a browser only the
+    journeys run again."""
+    if "browser" in getattr(item, "fixturenames", ()) and "journeys" not in item.path.parts:
+        return False
     return not TOUCH_DATABASES.isdisjoint(getattr(item, "fixturenames", ())) or any(item.iter_markers("django_db"))
 
 
