@@ -31,7 +31,7 @@ def read_table(path: Path, *, name: str, most_bytes: int, most_rows: int) -> Ite
         BadInput: it is no such file.
         TooMuch: it is larger than that, or has more rows.
     """
-    rows = _xlsx(path, name, most_bytes) if _is_xlsx(path) else _csv(path, name, most_bytes)
+    rows = xlsx_rows(path, name=name, most_bytes=most_bytes) if is_xlsx(path) else _csv(path, name, most_bytes)
     count = 0
     for line, cells in rows:
         values = [_plain(cell.strip()) for cell in cells]
@@ -59,6 +59,15 @@ def _csv(path: Path, name: str, most_bytes: int) -> Iterator[tuple[int, list[str
         raise BadInput(
             _("{file} is not in UTF-8, line {line}.").format(file=name, line=line), fix=_("Save it as CSV in UTF-8.")
         ) from None
+    yield from csv_rows(text, name=name)
+
+
+def csv_rows(text: str, *, name: str) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of CSV with ``,`` or ``;``, whichever its first line has more of.
+
+    Raises:
+        BadInput: it is no CSV from some line on.
+    """
     first = text.partition("\n")[0]
     reader = csv.reader(StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
     line = 1
@@ -73,7 +82,8 @@ def _csv(path: Path, name: str, most_bytes: int) -> Iterator[tuple[int, list[str
         ) from None
 
 
-def _is_xlsx(path: Path) -> bool:
+def is_xlsx(path: Path) -> bool:
+    """Whether a file is a workbook, whatever it is called."""
     try:
         with zipfile.ZipFile(path) as archive:
             return "xl/workbook.xml" in archive.namelist()
@@ -81,7 +91,13 @@ def _is_xlsx(path: Path) -> bool:
         return False
 
 
-def _xlsx(path: Path, name: str, most_bytes: int) -> Iterator[tuple[int, list[str]]]:
+def xlsx_rows(path: Path, *, name: str, most_bytes: int) -> Iterator[tuple[int, list[str]]]:
+    """(row, cells as a person would have written them into a CSV file) of a workbook's first sheet.
+
+    Raises:
+        BadInput: it is no workbook.
+        TooMuch: it unpacks to more than ``most_bytes``.
+    """
     unreadable = _("{file} can't be read as XLSX: {error}.")
     fix = _("Save it again, or as CSV.")
     size = 0

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
-from io import StringIO
+from datetime import date
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from qala.kernel.errors import BadInput, TooMuch
+from qala.kernel.tables import csv_rows, is_xlsx, xlsx_rows
 
 from ..rules import DEVICE_COLUMNS, NEEDED, DeviceRow, RefusedRow, header_faults, header_name, read_row
 from .spool import spool
@@ -64,7 +60,7 @@ def read_table(
             _("{file} is not a file.").format(file=path),
             fix=_("Give the path of a CSV (plain, gzip, zip) or XLSX file."),
         )
-    lines = _xlsx(path, name) if _is_xlsx(path) else _csv(path, name)
+    lines = _xlsx(path, name) if is_xlsx(path) else _csv(path, name)
     header = next(lines, None)
     if header is None:
         raise BadInput(
@@ -105,77 +101,9 @@ def _csv(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
     parts = spool(
         path, encoding="utf-8", part_bytes=CHUNK, max_bytes=MOST_BYTES, max_ratio=settings.QALA.load_max_ratio
     )
-    text = b"".join(part.data for part in parts).decode().removeprefix("\ufeff")
-    first = text.partition("\n")[0]
-    delimiter = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.reader(StringIO(text), delimiter=delimiter, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise BadInput(
-            _("{file} is no CSV file from line {line} on: {error}.").format(file=name, line=line, error=error),
-            fix=_("A cell that holds quotation marks, line ends or the delimiter stands in quotation marks."),
-        ) from None
-
-
-def _is_xlsx(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return False
+    return csv_rows(b"".join(part.data for part in parts).decode().removeprefix("\ufeff"), name=name)
 
 
 def _xlsx(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
-    _check_size(path, name)
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        book = CalamineWorkbook.from_path(path)
-        rows = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except (CalamineError, IndexError, ValueError, OSError) as error:
-        raise BadInput(
-            _("{file} can't be read as XLSX: {error}.").format(file=name, error=error),
-            fix=_("Save it again, or as CSV."),
-        ) from None
-    for number, row in enumerate(rows, 1):
-        yield number, [_text(cell) for cell in row]
-
-
-def _check_size(path: Path, name: str) -> None:
-    """Unpack an archive once, keeping nothing: what a zip file says of its sizes need not be so."""
-    size = 0
     most = min(MOST_BYTES, max(path.stat().st_size, 1 << 20) * settings.QALA.load_max_ratio)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for one in archive.infolist():
-                with archive.open(one) as member:
-                    while chunk := member.read(CHUNK):
-                        size += len(chunk)
-                        if size > most:
-                            raise TooMuch(
-                                _("{file} unpacks to more than is allowed.").format(file=name),
-                                fix=_("Divide the file."),
-                            )
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise BadInput(
-            _("{file} can't be read as XLSX: {error}.").format(file=name, error=error),
-            fix=_("Save it again, or as CSV."),
-        ) from None
-
-
-def _text(cell: object) -> str:
-    """A cell of a sheet as a person would have written it into a CSV file."""
-    if cell is None:
-        return ""
-    if isinstance(cell, datetime):
-        return cell.date().isoformat()
-    if isinstance(cell, date):
-        return cell.isoformat()
-    if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() else repr(cell)
-    # what no XML may hold would also be refused by the databases
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", str(cell))
+    return xlsx_rows(path, name=name, most_bytes=most)

@@ -9,11 +9,12 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from qala.kernel.errors import BadInput
+from qala.kernel.tables import is_xlsx
 
 from .. import store
 from ..rules import Collection, Kind
 from .reading import MOST_BYTES, read_features
-from .tables import is_xlsx, read_addresses
+from .tables import read_addresses
 
 
 def read_file(

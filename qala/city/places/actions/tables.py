@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import zipfile
-import zlib
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +11,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from qala.kernel.errors import BadInput, TooMuch
+from qala.kernel.tables import csv_rows, is_xlsx, xlsx_rows
 
 from .. import rules
 from ..rules import Collection, Feature
@@ -140,55 +137,8 @@ def _csv(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
             _("The file is not UTF-8: byte {byte} cannot be read.").format(byte=error.start),
             fix=_("Save it as UTF-8 and load it again."),
         ) from None
-    first = text.partition("\n")[0]
-    reader = csv.reader(StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise BadInput(
-            _("{file} is no CSV file from line {line} on: {error}.").format(file=name, line=line, error=error),
-            fix=_("A cell that holds quotation marks, line ends or the delimiter stands in quotation marks."),
-        ) from None
-
-
-def is_xlsx(path: Path) -> bool:
-    """Whether a file is a workbook, whatever it is called."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return False
+    return csv_rows(text, name=name)
 
 
 def _xlsx(path: Path, name: str) -> Iterator[tuple[int, list[str]]]:
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        _check_size(path, name)
-        rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except (CalamineError, IndexError, ValueError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError,
-            RuntimeError, EOFError) as error:  # fmt: skip
-        raise BadInput(
-            _("{file} can't be read as XLSX: {error}.").format(file=name, error=error),
-            fix=_("Save it again, or as CSV."),
-        ) from None
-    for number, row in enumerate(rows, 1):
-        yield number, [str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell) for cell in row]
-
-
-def _check_size(path: Path, name: str) -> None:
-    """Unpack an archive once, keeping nothing: what a zip file says of its sizes need not be so."""
-    most = min(MOST_BYTES, max(path.stat().st_size, 1 << 20) * MOST_RATIO)
-    size = 0
-    with zipfile.ZipFile(path) as archive:
-        for one in archive.infolist():
-            with archive.open(one) as member:
-                while chunk := member.read(CHUNK):
-                    size += len(chunk)
-                    if size > most:
-                        raise TooMuch(
-                            _("{file} unpacks to more than is allowed.").format(file=name), fix=_("Load it in parts.")
-                        )
+    return xlsx_rows(path, name=name, most_bytes=min(MOST_BYTES, max(path.stat().st_size, 1 << 20) * MOST_RATIO))
